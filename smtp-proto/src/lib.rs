@@ -1,0 +1,20 @@
+//! SMTP and LMTP without I/O.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
+
+mod error;
+mod io;
+pub mod limits;
+mod time;
+pub mod wire;
+
+pub use bytes;
+pub use error::{Fault, ParseError};
+pub use io::{Input, RecvBuf};
+pub use time::Time;

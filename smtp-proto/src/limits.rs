@@ -1,0 +1,32 @@
+//! Every number, in one place, with its reason.
+//!
+//! The RFCs give floors ("at least"); ours are ceilings, so each is at or above its floor.
+
+/// Longest command line, CRLF included, in octets. RFC 5321 §4.5.3.1.4 asks for 512; all registered
+/// parameters together add more than 2,000. A longer line is skipped to its end and answered 500.
+pub const COMMAND_LINE: usize = 4_096;
+
+/// Longest line of an AUTH exchange, CRLF included, in octets (RFC 4954 §4).
+pub const AUTH_LINE: usize = 12_288;
+
+/// Longest local part in octets. RFC 5321 §4.5.3.1.1 asks for 64; VERP and SRS addresses need more.
+pub const LOCAL_PART: usize = 255;
+
+/// Longest domain in octets (RFC 5321 §4.5.3.1.2).
+pub const DOMAIN: usize = 255;
+
+/// Longest label of a domain in octets (RFC 1035 §2.3.4).
+pub const LABEL: usize = 63;
+
+/// Longest path with its brackets, in octets: a local part, "@", a domain and the brackets.
+/// RFC 5321 §4.5.3.1.3 asks for 256.
+pub const PATH: usize = LOCAL_PART + 1 + DOMAIN + 2;
+
+/// Longest reply line, CRLF included, in octets. RFC 5321 §4.5.3.1.5 asks for 512.
+pub const REPLY_LINE: usize = 4_096;
+
+/// Most lines of a reply whose text is kept; text beyond is dropped and the code stands.
+pub const REPLY_LINES: usize = 256;
+
+/// Most octets of one reply in all, 64 KiB; more is an error, since nothing legitimate comes near.
+pub const REPLY_OCTETS: usize = 65_536;

@@ -1,0 +1,3 @@
+//! Octets to values and back: commands, paths, parameters, replies, content. Grammar only, no state.
+
+pub mod reply;

@@ -1,0 +1,2 @@
+//! A mail server on smtp-proto.
+fn main() {}
