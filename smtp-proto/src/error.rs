@@ -67,6 +67,9 @@ pub enum Fault {
     /// The size of a BDAT chunk cannot be read, so that what follows cannot be told from commands.
     #[error("chunk size unreadable")]
     ChunkSize,
+    /// The response of an AUTH exchange is not base64 (RFC 4954 §4).
+    #[error("base64 malformed")]
+    Base64,
 }
 
 impl Fault {
@@ -93,6 +96,7 @@ impl Fault {
             Self::ParamConflict => Reply::new(501, (5, 5, 4), "Error: parameters exclude each other"),
             Self::ParamUnknown => Reply::new(555, (5, 5, 4), "Error: parameter not recognized"),
             Self::ChunkSize => Reply::new(501, (5, 5, 4), "Error: unreadable chunk size"),
+            Self::Base64 => Reply::new(501, (5, 5, 2), "Error: malformed base64"),
         }
     }
 }

@@ -11,6 +11,7 @@ extern crate std;
 mod error;
 mod io;
 pub mod limits;
+pub mod sasl;
 mod time;
 pub mod wire;
 

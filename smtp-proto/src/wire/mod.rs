@@ -1,3 +1,4 @@
 //! Octets to values and back: commands, paths, parameters, replies, content. Grammar only, no state.
 
+pub mod base64;
 pub mod reply;
