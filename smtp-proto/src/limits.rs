@@ -30,3 +30,9 @@ pub const REPLY_LINES: usize = 256;
 
 /// Most octets of one reply in all, 64 KiB; more is an error, since nothing legitimate comes near.
 pub const REPLY_OCTETS: usize = 65_536;
+
+/// Longest reply line that is written, CRLF included, in octets (RFC 5321 §4.5.3.1.5): a client need not take more.
+pub const REPLY_LINE_WRITTEN: usize = 512;
+
+/// Most lines of a reply that are written; text beyond is cut. Keeps what is owed to a pipelining client small.
+pub const REPLY_LINES_WRITTEN: usize = 32;

@@ -2,6 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::number::put_number;
+
 /// An enhanced status code (RFC 3463): class, subject, detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EnhancedCode {
@@ -88,18 +90,18 @@ impl<'a> Reply<'a> {
 
     /// Appends the reply's octets, with its enhanced code if `enhanced` says the session offers them.
     pub(crate) fn write(&self, out: &mut BytesMut, enhanced: bool) {
-        put_number(out, self.code);
+        put_number(out, u64::from(self.code));
         out.put_u8(b' ');
         if let (Some(code), true) = (self.enhanced, enhanced) {
-            put_number(out, u16::from(code.class));
+            put_number(out, u64::from(code.class));
             out.put_u8(b'.');
-            put_number(out, code.subject);
+            put_number(out, u64::from(code.subject));
             out.put_u8(b'.');
-            put_number(out, code.detail);
+            put_number(out, u64::from(code.detail));
             out.put_u8(b' ');
         }
         for &octet in self.text {
-            out.put_u8(if matches!(octet, b' '..=b'~') { octet } else { b'?' });
+            escape(octet, |escaped| out.put_slice(escaped));
         }
         out.put_slice(b"\r\n");
     }
@@ -120,10 +122,13 @@ const fn is_clean(text: &[u8]) -> bool {
     true
 }
 
-/// Decimal digits without an allocation.
-fn put_number(out: &mut BytesMut, n: u16) {
-    if n >= 10 {
-        put_number(out, n / 10);
+/// Hands `put` the octet as it may stand in reply text: itself, or `\xNN` where it is neither printable ASCII nor tab.
+///
+/// A backslash stays one: the form is for people to read, not to be read back.
+pub(crate) fn escape(octet: u8, mut put: impl FnMut(&[u8])) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    match octet {
+        b'\t' | b' '..=b'~' => put(&[octet]),
+        _ => put(&[b'\\', b'x', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]),
     }
-    out.put_u8(b'0' + (n % 10) as u8);
 }
