@@ -12,6 +12,8 @@ mod error;
 mod io;
 pub mod limits;
 pub mod sasl;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 pub mod wire;
 

@@ -36,3 +36,7 @@ pub const REPLY_LINE_WRITTEN: usize = 512;
 
 /// Most lines of a reply that are written; text beyond is cut. Keeps what is owed to a pipelining client small.
 pub const REPLY_LINES_WRITTEN: usize = 32;
+
+/// Longest line of content, CRLF included, that every receiver takes (RFC 5321 §4.5.3.1.6). We take and send longer ones;
+/// a survey of content tells.
+pub const TEXT_LINE: u64 = 1_000;
