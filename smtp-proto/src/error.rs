@@ -55,6 +55,9 @@ pub enum Fault {
     /// A parameter is given twice.
     #[error("parameter given twice")]
     ParamTwice,
+    /// What stands behind a path is no parameter.
+    #[error("parameter malformed")]
+    ParamKeyword,
     /// A parameter's value is missing or malformed.
     #[error("parameter value malformed")]
     ParamValue,
@@ -79,7 +82,7 @@ impl Fault {
         match self {
             Self::NoVerb => Reply::new(500, (5, 5, 2), "Error: command expected"),
             Self::LineTooLong => Reply::new(500, (5, 5, 2), "Error: line too long"),
-            Self::Control => Reply::new(500, (5, 5, 2), "Error: control character in command"),
+            Self::Control => Reply::new(501, (5, 5, 2), "Error: control character in command"),
             Self::BareLf => Reply::new(500, (5, 5, 2), "Error: lines must end with CR LF"),
             Self::ArgumentMissing => Reply::new(501, (5, 5, 4), "Error: argument missing"),
             Self::ArgumentNotAllowed => Reply::new(501, (5, 5, 4), "Error: no argument allowed here"),
@@ -92,6 +95,7 @@ impl Fault {
             }
             Self::NeedsSmtputf8 => Reply::new(553, (5, 6, 7), "Error: address needs SMTPUTF8"),
             Self::ParamTwice => Reply::new(501, (5, 5, 4), "Error: parameter given twice"),
+            Self::ParamKeyword => Reply::new(501, (5, 5, 4), "Error: malformed parameter"),
             Self::ParamValue => Reply::new(501, (5, 5, 4), "Error: malformed parameter value"),
             Self::ParamConflict => Reply::new(501, (5, 5, 4), "Error: parameters exclude each other"),
             Self::ParamUnknown => Reply::new(555, (5, 5, 4), "Error: parameter not recognized"),

@@ -21,3 +21,7 @@ pub use bytes;
 pub use error::{Fault, ParseError};
 pub use io::{Input, RecvBuf};
 pub use time::Time;
+pub use wire::command::{Command, Verb};
+pub use wire::host::Domain;
+pub use wire::leniency::Leniency;
+pub use wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};

@@ -40,3 +40,19 @@ pub const REPLY_LINES_WRITTEN: usize = 32;
 /// Longest line of content, CRLF included, that every receiver takes (RFC 5321 §4.5.3.1.6). We take and send longer ones;
 /// a survey of content tells.
 pub const TEXT_LINE: u64 = 1_000;
+
+/// Most parameters of one MAIL or RCPT that are not registered. Each is compared with those before it, so that
+/// without a limit a line of thousands would cost millions of comparisons.
+pub const UNKNOWN_PARAMS: usize = 32;
+
+/// Longest value of ENVID as written, in characters (RFC 3461 §4.4).
+pub const ENVID: usize = 100;
+
+/// Longest value of ORCPT as written, type included, in characters (RFC 3461 §4.2).
+pub const ORCPT: usize = 500;
+
+/// Longest identifier of TRANSID, without its brackets (RFC 1845).
+pub const TRANSID: usize = 80;
+
+/// Longest value of SOLICIT (RFC 3865 §2.3).
+pub const SOLICIT: usize = 1_000;

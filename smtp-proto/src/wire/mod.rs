@@ -1,7 +1,22 @@
 //! Octets to values and back: commands, paths, parameters, replies, content. Grammar only, no state.
 
+mod arguments;
+mod attributes;
 pub mod base64;
+mod canonical;
+pub(crate) mod class;
+pub mod command;
+mod commands;
 pub mod content;
+pub mod datetime;
 pub mod ehlo;
+mod grammar;
+pub mod host;
+pub mod leniency;
 mod number;
+pub mod params;
+pub mod path;
 pub mod reply;
+mod values;
+mod verb;
+pub mod xtext;
