@@ -1,10 +1,11 @@
 /* Links the proof without Rust's std and runs it. */
+#include <stddef.h>
 #include <stdio.h>
 
-int smtp_proto_proof(void);
+size_t smtp_proto_proof(void);
 
 int main(void) {
-    int code = smtp_proto_proof();
-    printf("smtp-proto without std answered %d\n", code);
-    return code == 500 ? 0 : 1;
+    size_t bodies = smtp_proto_proof();
+    printf("smtp-proto without std ran %zu fuzz bodies\n", bodies);
+    return bodies > 0 ? 0 : 1;
 }

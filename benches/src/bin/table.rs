@@ -44,10 +44,10 @@ fn main() {
     let turns = arguments.next().map_or(200, |n| n.parse().expect("usage: table [TURNS [GROUP]]"));
     let only = arguments.next().unwrap_or_default();
     println!(
-        "| {:<28} | {:<18} | {:>12} | {:>10} | {:>11} |",
+        "| {:<36} | {:<18} | {:>12} | {:>10} | {:>11} |",
         "read", "by", "ns a unit", "ours / it", "allocations"
     );
-    println!("|{:-<30}|{:-<20}|{:->13}:|{:->11}:|{:->12}:|", "", "", "", "", "");
+    println!("|{:-<38}|{:-<20}|{:->13}:|{:->11}:|{:->12}:|", "", "", "", "", "");
     for group in smtp_benches::groups().into_iter().filter(|group| group.name.contains(&only)) {
         print(group, turns);
     }
@@ -65,7 +65,7 @@ fn print(mut group: Group, turns: u32) {
     for (row, contender) in rows.iter().zip(&group.contenders) {
         let ratio = ours.map_or_else(|| "-".into(), |ours| format!("{:.2}", rows[ours].best / row.best));
         println!(
-            "| {:<28} | {:<18} | {:>12.1} | {ratio:>10} | {:>11.2} |",
+            "| {:<36} | {:<18} | {:>12.1} | {ratio:>10} | {:>11.2} |",
             group.name,
             contender.name,
             row.best * 1e9 / units,

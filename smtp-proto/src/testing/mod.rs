@@ -1,3 +1,4 @@
 //! Help for tests, ours and yours.
 
+pub mod fuzz;
 pub mod oracle;
