@@ -1,29 +1,123 @@
-//! Replies: values that cannot carry CR or LF, and their octets.
+//! Replies: values that cannot carry CR or LF, their octets, and reading a server's.
+//!
+//! [`Reply`] is what a server says, [`ReplyRef`] what was read, borrowed from the receive buffer, and [`ReplyBuf`]
+//! what is kept. The text is octets: real servers send it in any charset.
 
-use bytes::{BufMut, BytesMut};
+mod buf;
+mod collect;
+mod enhanced;
+mod leniency;
+mod lines;
+mod machine;
+mod parse;
+mod plain;
+#[cfg(feature = "serde")]
+mod serde;
+mod write;
 
-use super::number::put_number;
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt::{self, Write as _};
 
-/// An enhanced status code (RFC 3463): class, subject, detail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EnhancedCode {
-    /// 2, 4 or 5: the first digit of the reply it stands in.
-    pub class: u8,
-    /// 0 to 999.
-    pub subject: u16,
-    /// 0 to 999.
-    pub detail: u16,
+pub use buf::ReplyBuf;
+pub use collect::ReplyCollector;
+pub use enhanced::EnhancedCode;
+pub use leniency::{Deviation, Deviations, ReplyLeniency};
+pub use lines::{Lines, RawLines};
+pub use parse::{ReplyError, ReplyFault, ReplyRef};
+pub(crate) use write::escape;
+
+/// What every kind of reply can say of its code.
+macro_rules! code_accessors {
+    () => {
+        /// The three digits.
+        #[must_use]
+        pub const fn code(&self) -> u16 {
+            self.code
+        }
+
+        /// The enhanced status code; of several lines that of the last one that has it.
+        #[must_use]
+        pub const fn enhanced(&self) -> Option<EnhancedCode> {
+            self.enhanced
+        }
+
+        /// 2yz or 3yz: done, or go on.
+        #[must_use]
+        pub const fn is_positive(&self) -> bool {
+            self.code < 400
+        }
+
+        /// 4yz: the same may succeed later.
+        #[must_use]
+        pub const fn is_transient(&self) -> bool {
+            self.code / 100 == 4
+        }
+
+        /// 5yz: the same will fail again.
+        #[must_use]
+        pub const fn is_permanent(&self) -> bool {
+            self.code / 100 == 5
+        }
+    };
 }
+use code_accessors;
 
 /// A reply to be sent.
 ///
-/// The text of one made by [`new`](Self::new) is clean, checked where it is made; that of one made by
-/// [`clean`](Self::clean) is escaped and cut while it is written. Either way no CR or LF gets out but the line ends.
+/// The text of one made by [`new`](Self::new), [`bare`](Self::bare), [`lines`](Self::lines) or [`parse`](Self::parse)
+/// is clean, checked where it is made; that of one made by [`clean`](Self::clean) or from a [`ReplyBuf`] is escaped
+/// while it is written. Either way no CR or LF gets out but the line ends, no line is longer than 512 octets (long
+/// ones are folded), and there are at most 32 of them (what is beyond is cut).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
+    text: &'a [u8],
     code: u16,
     enhanced: Option<EnhancedCode>,
-    text: &'a [u8],
+    form: Form,
+}
+
+/// How the text becomes lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// One clean line that fits.
+    Plain,
+    /// One line to be escaped and folded.
+    Foreign,
+    /// Clean lines with LF between them, to be folded.
+    Lines,
+    /// Raw lines of a [`ReplyBuf`], which carry their enhanced codes.
+    Received { hashed: bool },
+}
+
+/// Why a reply can't be made of what was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidReply {
+    /// The code is not 200 to 559 with a second digit of at most 5 (RFC 5321 §4.2).
+    #[error("a reply code is 200 to 559")]
+    Code,
+    /// The enhanced code's class is not the code's first digit, or the code is 3yz (RFC 2034 §4).
+    #[error("the enhanced code's class is not the reply code's first digit")]
+    Class,
+    /// The text holds anything but printable ASCII, space and tab.
+    #[error("reply text is printable ASCII")]
+    Text,
+    /// There is no enhanced code, but the text begins like one, so that a peer would read one.
+    #[error("the text begins with an enhanced code")]
+    Ambiguous,
+}
+
+impl InvalidReply {
+    /// Ends a const evaluation with the reason.
+    const fn panic(self) -> ! {
+        match self {
+            Self::Code => panic!("a reply code is 200 to 559"),
+            Self::Class => panic!("the enhanced code's class is the reply code's first digit; 3yz has none"),
+            Self::Text => panic!("reply text is printable ASCII"),
+            Self::Ambiguous => panic!("the text begins with an enhanced code: use Reply::new"),
+        }
+    }
 }
 
 impl<'a> Reply<'a> {
@@ -34,87 +128,108 @@ impl<'a> Reply<'a> {
     /// detail exceed 999, or when the text holds anything but printable ASCII, space and tab.
     #[must_use]
     pub const fn new(code: u16, enhanced: (u8, u16, u16), text: &'a str) -> Self {
-        assert!(valid_code(code), "a reply code is 200 to 559");
-        assert!(code / 100 != 3, "a 3yz reply has no enhanced code: use Reply::bare");
-        assert!(enhanced.0 as u16 == code / 100, "the enhanced code's class is the reply code's first digit");
-        assert!(enhanced.1 <= 999 && enhanced.2 <= 999, "subject and detail have at most three digits");
-        assert!(is_clean(text.as_bytes()), "reply text is printable ASCII");
-        let (class, subject, detail) = enhanced;
-        Self { code, enhanced: Some(EnhancedCode { class, subject, detail }), text: text.as_bytes() }
+        match Self::parse(code, Some(literal(enhanced)), text) {
+            Ok(reply) => reply,
+            Err(why) => why.panic(),
+        }
     }
 
     /// A reply without an enhanced code: for the greeting and 3yz.
     ///
     /// # Panics
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and when the text begins with an enhanced code.
     #[must_use]
     pub const fn bare(code: u16, text: &'a str) -> Self {
-        assert!(valid_code(code), "a reply code is 200 to 559");
-        assert!(is_clean(text.as_bytes()), "reply text is printable ASCII");
-        Self { code, enhanced: None, text: text.as_bytes() }
+        match Self::parse(code, None, text) {
+            Ok(reply) => reply,
+            Err(why) => why.panic(),
+        }
     }
 
-    /// A reply whose text comes from elsewhere (another server, a scanner, a blocklist): what is not printable
-    /// ASCII is escaped and what is too long is cut while it is written.
+    /// A reply of several lines, LF between them, as [`new`](Self::new).
     ///
     /// # Panics
-    /// When code and class are wrong, as [`new`](Self::new).
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub const fn lines(code: u16, enhanced: (u8, u16, u16), text: &'a str) -> Self {
+        let reply = Self::new(code, enhanced, "");
+        if !is_clean(text.as_bytes(), b'\n') {
+            InvalidReply::Text.panic();
+        }
+        Self { text: text.as_bytes(), form: Form::Lines, ..reply }
+    }
+
+    /// A reply whose text comes from elsewhere (a scanner, a blocklist): what is not printable ASCII is written as
+    /// `\xNN`, CR and LF too, and what is too long is folded and cut.
+    ///
+    /// # Panics
+    /// When code and class are wrong, as [`new`](Self::new); never because of the text.
     #[must_use]
     pub const fn clean(code: u16, enhanced: (u8, u16, u16), text: &'a str) -> Self {
-        Self { text: text.as_bytes(), ..Self::new(code, enhanced, "") }
+        Self { text: text.as_bytes(), form: form_of(text.as_bytes()), ..Self::new(code, enhanced, "") }
     }
 
-    /// The three digits.
-    #[must_use]
-    pub const fn code(&self) -> u16 {
-        self.code
+    /// A reply from values that are not literals.
+    ///
+    /// # Errors
+    /// Where [`new`](Self::new) and [`bare`](Self::bare) would panic.
+    pub const fn parse(
+        code: u16,
+        enhanced: Option<EnhancedCode>,
+        text: &'a str,
+    ) -> Result<Self, InvalidReply> {
+        let text = text.as_bytes();
+        if !matches!(code, 200..=599) || code / 10 % 10 > 5 {
+            return Err(InvalidReply::Code);
+        }
+        let class = (code / 100) as u8;
+        match enhanced {
+            Some(enhanced) if enhanced.class() != class => return Err(InvalidReply::Class),
+            None if EnhancedCode::split(text, class).is_some() => return Err(InvalidReply::Ambiguous),
+            _ => {}
+        }
+        if !is_clean(text, b'\t') {
+            return Err(InvalidReply::Text);
+        }
+        Ok(Self { text, code, enhanced, form: form_of(text) })
     }
 
-    /// The enhanced status code.
-    #[must_use]
-    pub const fn enhanced(&self) -> Option<EnhancedCode> {
-        self.enhanced
-    }
+    code_accessors!();
 
     /// The text as it was given.
     #[must_use]
     pub const fn text(&self) -> &'a [u8] {
         self.text
     }
+}
 
-    /// 2yz or 3yz.
-    #[must_use]
-    pub const fn is_positive(&self) -> bool {
-        self.code < 400
-    }
-
-    /// Appends the reply's octets, with its enhanced code if `enhanced` says the session offers them.
-    pub(crate) fn write(&self, out: &mut BytesMut, enhanced: bool) {
-        put_number(out, u64::from(self.code));
-        out.put_u8(b' ');
-        if let (Some(code), true) = (self.enhanced, enhanced) {
-            put_number(out, u64::from(code.class));
-            out.put_u8(b'.');
-            put_number(out, u64::from(code.subject));
-            out.put_u8(b'.');
-            put_number(out, u64::from(code.detail));
-            out.put_u8(b' ');
-        }
-        for &octet in self.text {
-            escape(octet, |escaped| out.put_slice(escaped));
-        }
-        out.put_slice(b"\r\n");
+/// A reply that was received is passed on: same code, same enhanced code, same text but for what must be escaped.
+///
+/// A code outside of RFC 5321's grammar becomes its class's x50: 571 is 550.
+impl<'a> From<&'a ReplyBuf> for Reply<'a> {
+    fn from(reply: &'a ReplyBuf) -> Self {
+        let code = if reply.code / 10 % 10 > 5 { reply.code / 100 * 100 + 50 } else { reply.code };
+        let hashed = reply.deviations.contains(Deviation::HashedCode);
+        Self { text: &reply.text, code, enhanced: reply.enhanced, form: Form::Received { hashed } }
     }
 }
 
-const fn valid_code(code: u16) -> bool {
-    matches!(code, 200..=599) && (code / 10) % 10 < 6
+const fn literal((class, subject, detail): (u8, u16, u16)) -> EnhancedCode {
+    match EnhancedCode::new(class, subject, detail) {
+        Some(code) => code,
+        None => panic!("an enhanced code is 2, 4 or 5, then twice 0 to 999; a 3yz reply has none"),
+    }
 }
 
-const fn is_clean(text: &[u8]) -> bool {
+const fn form_of(text: &[u8]) -> Form {
+    if text.len() <= write::PLAIN_TEXT && is_clean(text, b'\t') { Form::Plain } else { Form::Foreign }
+}
+
+/// Printable ASCII, space and tab, and `also`.
+const fn is_clean(text: &[u8], also: u8) -> bool {
     let mut i = 0;
     while i < text.len() {
-        if !matches!(text[i], b'\t' | b' '..=b'~') {
+        if !matches!(text[i], b'\t' | b' '..=b'~') && text[i] != also {
             return false;
         }
         i += 1;
@@ -122,13 +237,29 @@ const fn is_clean(text: &[u8]) -> bool {
     true
 }
 
-/// Hands `put` the octet as it may stand in reply text: itself, or `\xNN` where it is neither printable ASCII nor tab.
-///
-/// A backslash stays one: the form is for people to read, not to be read back.
-pub(crate) fn escape(octet: u8, mut put: impl FnMut(&[u8])) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    match octet {
-        b'\t' | b' '..=b'~' => put(&[octet]),
-        _ => put(&[b'\\', b'x', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]),
+/// The lines with LF between them, with U+FFFD for what is not UTF-8.
+fn text_lossy<'b>(mut lines: Lines<'b>) -> Cow<'b, str> {
+    let mut text = String::from_utf8_lossy(lines.next().unwrap_or_default());
+    for line in lines {
+        let text = text.to_mut();
+        text.push('\n');
+        text.push_str(&String::from_utf8_lossy(line));
     }
+    text
+}
+
+/// Code and raw lines on one line, escaped.
+fn display(f: &mut fmt::Formatter<'_>, code: u16, lines: RawLines<'_>) -> fmt::Result {
+    write!(f, "{code:03}")?;
+    for (i, line) in lines.enumerate() {
+        f.write_str(if i == 0 { " " } else { " / " })?;
+        for &octet in line {
+            let mut done = Ok(());
+            escape(octet, |escaped| {
+                done = escaped.iter().try_for_each(|&octet| f.write_char(char::from(octet)));
+            });
+            done?;
+        }
+    }
+    Ok(())
 }
