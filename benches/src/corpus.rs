@@ -13,7 +13,7 @@ pub const CORE: &[&[u8]] = &[
     b"RCPT TO:<postmaster@mx1.example.net>\r\n",
     b"DATA\r\n",
     b"NOOP\r\n",
-    b"HELO [192.0.2.17]\r\n",
+    b"HELO relay.example.org\r\n",
     b"MAIL FROM:<newsletter.2026-11@news.marketing.example.com>\r\n",
     b"RCPT TO:<first.middle.last@department.university.example.edu>\r\n",
     b"VRFY postmaster\r\n",

@@ -2,7 +2,10 @@
 
 use std::hint::black_box;
 
-use crate::{Contender, Group, corpus};
+use memchr::memchr;
+use ours::wire::command::Command;
+
+use crate::{Contender, Group, OURS, corpus};
 
 /// The groups of this module.
 #[must_use]
@@ -19,6 +22,11 @@ fn group(name: &str, lines: &[&[u8]], contenders: Vec<Contender>) -> Group {
 
 fn commands() -> Vec<Contender> {
     vec![
+        // The others find the line's end themselves, so ours has to as well.
+        Contender::new(OURS, |octets| {
+            let end = memchr(b'\n', octets).expect("a whole line");
+            black_box(Command::parse(&octets[..=end]).expect("accepted"));
+        }),
         Contender::new("smtp-proto 0.2.5", |line| {
             black_box(stalwart::Request::parse(&mut line.iter()).expect("accepted"));
         }),

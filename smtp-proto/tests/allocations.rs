@@ -1,6 +1,7 @@
 //! Nothing allocates while a peer's octets are read or ours are written into a buffer that has room.
 
 use allocation_counter::measure;
+use smtp_proto::wire::command::Command;
 use smtp_proto::wire::content::{BareNewlines, ChunkCounter, Decoder, Encoder, SendNewlines, Status, Survey};
 
 /// Heap allocations made by `run`, on this thread alone.
@@ -16,6 +17,23 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| kept = vec![1_u8]), 1);
     assert_eq!(allocations(|| kept.extend_from_slice(MESSAGE)), 1, "growing counts too");
     assert_eq!(allocations(|| drop(kept)), 0, "giving back does not");
+}
+
+#[test]
+fn reading_and_writing_commands_allocates_nothing() {
+    let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors/commands.json")).unwrap();
+    let lines: Vec<&str> = rows.iter().filter_map(|row| row["line"].as_str()).collect();
+    assert!(lines.len() > 500);
+    let mut written = Vec::with_capacity(16_384);
+    for line in lines {
+        let count = allocations(|| {
+            written.clear();
+            if let Ok(command) = Command::parse(line.as_bytes()) {
+                command.write(&mut written);
+            }
+        });
+        assert_eq!(count, 0, "{line:?}");
+    }
 }
 
 #[test]

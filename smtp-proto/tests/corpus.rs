@@ -57,32 +57,59 @@ fn every_target_passes_short_octets_of_every_kind() {
     }
 }
 
-/// Seeds named `vector-…` are made of the vectors here; others are kept by hand.
-/// `UPDATE_SEEDS=1` writes them anew.
+/// What every vector of a target gives it.
+const VECTORS: &[(&str, fn() -> Seeds)] =
+    &[("address", addresses), ("command", commands), ("content", content)];
+
 #[test]
-fn seeds_from_vectors_are_up_to_date() {
-    for (target, from_vectors) in [("content", content as fn() -> Seeds)] {
-        let wanted = from_vectors();
-        let mut found = committed(target);
-        found.retain(|name, _| name.starts_with("vector-"));
-        if env::var_os("UPDATE_SEEDS").is_some() {
-            for name in found.keys().filter(|name| !wanted.contains_key(*name)) {
-                fs::remove_file(folder(target).join(name)).unwrap();
-            }
-            for (name, octets) in &wanted {
-                fs::write(folder(target).join(name), octets).unwrap();
-            }
-        } else {
-            assert!(
-                found == wanted,
-                "seeds of {target} differ from the vectors: run this with UPDATE_SEEDS=1"
-            );
+fn every_vector_passes_its_target() {
+    for (target, vectors) in VECTORS {
+        let (_, body) = fuzz::TARGETS.iter().find(|(name, _)| name == target).unwrap();
+        for (name, octets) in vectors() {
+            eprintln!("{target}/{name}");
+            body(&octets);
         }
     }
 }
 
-fn rows(json: &str) -> Vec<Value> {
-    serde_json::from_str(json).unwrap()
+/// Seeds named `vector-…` are made of the vectors here, some of each target; others are kept by hand.
+/// `UPDATE_SEEDS=1` writes them anew.
+#[test]
+fn seeds_from_vectors_are_up_to_date() {
+    for (target, vectors) in VECTORS {
+        let wanted = some(vectors());
+        let folder = folder(target);
+        if env::var_os("UPDATE_SEEDS").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            for name in committed(target).into_keys().filter(|name| name.starts_with("vector-")) {
+                fs::remove_file(folder.join(name)).unwrap();
+            }
+            for (name, octets) in &wanted {
+                fs::write(folder.join(name), octets).unwrap();
+            }
+        }
+        let mut found = committed(target);
+        found.retain(|name, _| name.starts_with("vector-"));
+        assert!(found == wanted, "seeds of {target} differ from the vectors: run this with UPDATE_SEEDS=1");
+    }
+}
+
+/// Evenly spread over the rows, few enough to be committed as files.
+fn some(all: Seeds) -> Seeds {
+    const MOST: usize = 64;
+    const LONGEST: usize = 200;
+    let short: Vec<_> = all.into_iter().filter(|(_, octets)| octets.len() <= LONGEST).collect();
+    let step = short.len().div_ceil(MOST);
+    short.into_iter().step_by(step).collect()
+}
+
+/// What `input` makes of each row it takes.
+fn seeds(json: &str, input: impl Fn(&Value) -> Option<Vec<u8>>) -> Seeds {
+    let rows: Vec<Value> = serde_json::from_str(json).unwrap();
+    let named = |row: &Value| Some((format!("vector-{}", row["id"].as_str()?), input(row)?));
+    let seeds: Seeds = rows.iter().filter_map(named).collect();
+    assert!(!seeds.is_empty());
+    seeds
 }
 
 /// The octets of a field, which is either text or base64.
@@ -94,23 +121,15 @@ fn octets(row: &Value, key: &str) -> Option<Vec<u8>> {
     Some(Base64::parse(text.as_bytes()).unwrap().decode())
 }
 
-/// One seed for each row that has `key`, unless it is long or the same as an earlier one.
-fn seeds(rows: &[Value], key: &str, before: &[u8]) -> Seeds {
-    const LONGEST: usize = 160;
-    let mut seen = Vec::new();
-    let mut seeds = Seeds::new();
-    for row in rows {
-        let Some(octets) = octets(row, key) else { continue };
-        if octets.len() > LONGEST || seen.contains(&octets) {
-            continue;
-        }
-        seeds.insert(format!("vector-{}", row["id"].as_str().unwrap()), [before, &octets].concat());
-        seen.push(octets);
-    }
-    seeds
+fn addresses() -> Seeds {
+    seeds(include_str!("vectors/addresses.json"), |row| octets(row, "path"))
+}
+
+fn commands() -> Seeds {
+    seeds(include_str!("vectors/commands.json"), |row| octets(row, "line"))
 }
 
 /// Cut in threes, so that most cuts fall into something.
 fn content() -> Seeds {
-    seeds(&rows(include_str!("vectors/data.json")), "wire", &[3])
+    seeds(include_str!("vectors/data.json"), |row| Some([b"\x03", &octets(row, "wire")?[..]].concat()))
 }
