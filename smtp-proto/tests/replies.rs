@@ -6,13 +6,14 @@ use serde_json::Value;
 use smtp_proto::Input;
 use smtp_proto::limits::{REPLY_LINE, REPLY_LINE_WRITTEN, REPLY_LINES, REPLY_LINES_WRITTEN, REPLY_OCTETS};
 use smtp_proto::wire::base64::Base64;
+use smtp_proto::wire::leniency::{Deviations, Leniency};
 use smtp_proto::wire::reply::{
-    Deviation, EnhancedCode, InvalidReply, Reply, ReplyBuf, ReplyCollector, ReplyError, ReplyFault,
-    ReplyLeniency, ReplyRef,
+    EnhancedCode, InvalidReply, Reply, ReplyBuf, ReplyCollector, ReplyError, ReplyFault, ReplyRef,
 };
 
 /// The rows' lenient reader takes LF, and has no use for a line over the cap.
-const ROWS_LENIENT: ReplyLeniency = ReplyLeniency::LENIENT.unsafe_lf_replies().refusing(Deviation::Overlong);
+const ROWS_LENIENT: Leniency =
+    Leniency::REPLIES.with(Leniency::UNSAFE_LF_REPLIES).without(Leniency::REPLY_OVERLONG);
 
 fn rows() -> Vec<Value> {
     serde_json::from_str(include_str!("vectors/replies.json")).unwrap()
@@ -37,11 +38,7 @@ fn texts(expected: &Value) -> Vec<Vec<u8>> {
 }
 
 /// What a collector makes of octets that come in pieces of `read`, and how many it used.
-fn collect(
-    octets: &[u8],
-    read: usize,
-    leniency: ReplyLeniency,
-) -> Result<Option<(ReplyBuf, usize)>, ReplyError> {
+fn collect(octets: &[u8], read: usize, leniency: Leniency) -> Result<Option<(ReplyBuf, usize)>, ReplyError> {
     let mut collector = ReplyCollector::new();
     let mut used = 0;
     for piece in octets.chunks(read) {
@@ -59,7 +56,7 @@ fn collect(
     Ok(None)
 }
 
-fn check(id: &str, octets: &[u8], expected: &Value, leniency: ReplyLeniency) {
+fn check(id: &str, octets: &[u8], expected: &Value, leniency: Leniency) {
     let found = ReplyRef::parse(octets, leniency);
     match expected["result"].as_str().unwrap() {
         "reply" => {
@@ -107,7 +104,7 @@ fn every_row_is_read_strictly_and_leniently_whole_and_cut() {
     for row in rows() {
         let id = row["id"].as_str().unwrap();
         let octets = octets(&row, "octets");
-        check(id, &octets, &row["strict"], ReplyLeniency::STRICT);
+        check(id, &octets, &row["strict"], Leniency::STRICT);
         let lenient = if row["lenient"].is_null() { &row["strict"] } else { &row["lenient"] };
         check(id, &octets, lenient, ROWS_LENIENT);
     }
@@ -117,10 +114,10 @@ fn every_row_is_read_strictly_and_leniently_whole_and_cut() {
 fn what_strict_reads_lenient_reads_the_same_but_for_a_hashed_code() {
     for row in rows() {
         let octets = octets(&row, "octets");
-        let Ok(Some(strict)) = ReplyRef::parse(&octets, ReplyLeniency::STRICT) else { continue };
+        let Ok(Some(strict)) = ReplyRef::parse(&octets, Leniency::STRICT) else { continue };
         assert!(strict.deviations().is_empty());
         let lenient = ReplyRef::parse(&octets, ROWS_LENIENT).unwrap().unwrap();
-        if !lenient.deviations().contains(Deviation::HashedCode) {
+        if !lenient.deviations().contains(Leniency::REPLY_HASHED_CODE) {
             assert_eq!(strict, lenient);
         }
     }
@@ -128,23 +125,23 @@ fn what_strict_reads_lenient_reads_the_same_but_for_a_hashed_code() {
 
 #[test]
 fn each_deviation_is_named_where_it_is_tolerated_and_where_it_is_not() {
-    let rows: &[(&[u8], Deviation, &str)] = &[
-        (b"250 OK\n", Deviation::BareLf, "bare LF"),
-        (b"\r\n250 OK\r\n", Deviation::EmptyLine, "in front"),
-        (b"250-OK\r\n\r\n250 OK\r\n", Deviation::EmptyLine, "inside"),
-        (b"220Ready\r\n", Deviation::Separator, "glued"),
-        (b"220-a\r\n521 b\r\n", Deviation::CodesDiffer, "greeting of a balancer"),
-        (b"571 no\r\n", Deviation::SecondDigit, "policy refusal"),
-        (b"250 \x1b[0m\r\n", Deviation::Control, "colour"),
-        (b"550 #5.1.0 no\r\n", Deviation::HashedCode, "appliance"),
+    let rows: &[(&[u8], Leniency, &str)] = &[
+        (b"250 OK\n", Leniency::UNSAFE_LF_REPLIES, "bare LF"),
+        (b"\r\n250 OK\r\n", Leniency::REPLY_EMPTY_LINE, "in front"),
+        (b"250-OK\r\n\r\n250 OK\r\n", Leniency::REPLY_EMPTY_LINE, "inside"),
+        (b"220Ready\r\n", Leniency::REPLY_SEPARATOR, "glued"),
+        (b"220-a\r\n521 b\r\n", Leniency::REPLY_CODES_DIFFER, "greeting of a balancer"),
+        (b"571 no\r\n", Leniency::REPLY_SECOND_DIGIT, "policy refusal"),
+        (b"250 \x1b[0m\r\n", Leniency::REPLY_CONTROL, "colour"),
+        (b"550 #5.1.0 no\r\n", Leniency::REPLY_HASHED_CODE, "appliance"),
     ];
-    let all = Deviation::ALL.iter().fold(ReplyLeniency::STRICT, |all, &one| all.tolerating(one));
+    let all = Leniency::REPLIES.with(Leniency::UNSAFE_LF_REPLIES);
     for &(octets, deviation, why) in rows {
         let reply = ReplyRef::parse(octets, all).unwrap().unwrap();
-        assert!(reply.deviations().iter().eq([deviation]), "{why}: {:?}", reply.deviations());
+        assert_eq!(reply.deviations(), Deviations::from(deviation), "{why}");
         assert_eq!(reply.to_owned().deviations(), reply.deviations(), "{why}");
-        let narrow = ReplyRef::parse(octets, all.refusing(deviation));
-        if deviation == Deviation::HashedCode {
+        let narrow = ReplyRef::parse(octets, all.without(deviation));
+        if deviation == Leniency::REPLY_HASHED_CODE {
             assert!(narrow.unwrap().unwrap().lines().eq([b"#5.1.0 no"]), "it is text then");
         } else {
             assert_eq!(narrow.unwrap_err().fault, ReplyFault::Refused(deviation), "{why}");
@@ -154,10 +151,10 @@ fn each_deviation_is_named_where_it_is_tolerated_and_where_it_is_not() {
 
 #[test]
 fn while_replies_are_owed_nothing_that_could_move_an_end_is_tolerated() {
-    for deviation in [Deviation::BareLf, Deviation::EmptyLine, Deviation::Separator] {
-        assert!(!ReplyLeniency::PIPELINED.tolerates(deviation), "{deviation}");
+    for deviation in [Leniency::UNSAFE_LF_REPLIES, Leniency::REPLY_EMPTY_LINE, Leniency::REPLY_SEPARATOR] {
+        assert!(!Leniency::REPLIES_OWED.allows(deviation), "{deviation:?}");
     }
-    assert!(!ReplyLeniency::LENIENT.tolerates(Deviation::BareLf));
+    assert!(!Leniency::REPLIES.allows(Leniency::UNSAFE_LF_REPLIES));
 }
 
 #[test]
@@ -166,16 +163,16 @@ fn text_beyond_the_caps_is_dropped_and_the_code_stands() {
     let many = format!("{}550 end\r\n", "550-x\r\n".repeat(REPLY_LINES));
     for (octets, lines, last) in [(&long, 2, b"end".as_slice()), (&many, REPLY_LINES, b"x")] {
         let octets = octets.as_bytes();
-        let error = ReplyRef::parse(octets, ReplyLeniency::STRICT).unwrap_err();
-        assert_eq!(error.fault, ReplyFault::Refused(Deviation::Overlong));
-        let reply = ReplyRef::parse(octets, ReplyLeniency::PIPELINED).unwrap().unwrap();
+        let error = ReplyRef::parse(octets, Leniency::STRICT).unwrap_err();
+        assert_eq!(error.fault, ReplyFault::Refused(Leniency::REPLY_OVERLONG));
+        let reply = ReplyRef::parse(octets, Leniency::REPLIES_OWED).unwrap().unwrap();
         assert_eq!((reply.code(), reply.consumed()), (550, octets.len()));
-        assert!(reply.deviations().iter().eq([Deviation::Overlong]));
+        assert_eq!(reply.deviations(), Leniency::REPLY_OVERLONG.into());
         assert_eq!(reply.lines().count(), lines);
         assert_eq!(reply.lines().last().unwrap(), last);
         for read in [1, 7, 4_096] {
             let whole = Ok(Some((reply.to_owned(), octets.len())));
-            assert_eq!(collect(octets, read, ReplyLeniency::PIPELINED), whole, "in pieces of {read}");
+            assert_eq!(collect(octets, read, Leniency::REPLIES_OWED), whole, "in pieces of {read}");
         }
     }
 }
@@ -189,8 +186,8 @@ fn a_reply_that_never_ends_is_an_error_and_holds_no_more_memory_than_its_cap() {
             endless.extend_from_slice(more);
         }
         let error = ReplyError { fault: ReplyFault::TooLong, at: REPLY_OCTETS };
-        assert_eq!(ReplyRef::parse(&endless, ReplyLeniency::LENIENT), Err(error));
-        assert_eq!(collect(&endless, 4_096, ReplyLeniency::LENIENT), Err(error));
+        assert_eq!(ReplyRef::parse(&endless, Leniency::REPLIES), Err(error));
+        assert_eq!(collect(&endless, 4_096, Leniency::REPLIES), Err(error));
     }
 }
 
@@ -202,7 +199,7 @@ fn a_collector_reads_one_reply_after_the_other() {
         let mut found = Vec::new();
         for piece in octets.chunks(read) {
             let mut input = Input::new(piece);
-            while let Some(reply) = collector.feed(&mut input, ReplyLeniency::PIPELINED).unwrap() {
+            while let Some(reply) = collector.feed(&mut input, Leniency::REPLIES_OWED).unwrap() {
                 found.push(reply.to_string());
             }
             assert_eq!(input.used(), piece.len());
@@ -278,7 +275,7 @@ fn a_reply_that_was_received_is_passed_on() {
         (b"250\r\n", "250 \r\n", "an SP that needs no text"),
     ];
     for &(octets, passed, why) in rows {
-        let received = ReplyRef::parse(octets, ReplyLeniency::LENIENT).unwrap().unwrap().to_owned();
+        let received = ReplyRef::parse(octets, Leniency::REPLIES).unwrap().unwrap().to_owned();
         assert_eq!(written(&Reply::from(&received), true), passed, "{why}");
     }
 }
@@ -286,7 +283,7 @@ fn a_reply_that_was_received_is_passed_on() {
 #[test]
 fn a_reply_shows_on_one_line_and_escaped() {
     let octets = b"550-5.1.1 a\x1b\r\n550 \xe9\r\n";
-    let reply = ReplyRef::parse(octets, ReplyLeniency::LENIENT).unwrap().unwrap();
+    let reply = ReplyRef::parse(octets, Leniency::REPLIES).unwrap().unwrap();
     assert_eq!(format!("{reply:?}"), "ReplyRef(550 5.1.1 a\\x1B / \\xE9)");
     assert_eq!(reply.to_owned().to_string(), "550 5.1.1 a\\x1B / \\xE9");
     assert_eq!(reply.text_lossy(), "a\x1b\n\u{fffd}");
@@ -296,7 +293,7 @@ fn a_reply_shows_on_one_line_and_escaped() {
 #[test]
 fn replies_are_small() {
     assert_eq!(size_of::<Reply<'_>>(), 32);
-    assert_eq!(size_of::<ReplyRef<'_>>(), 32);
+    assert_eq!(size_of::<ReplyRef<'_>>(), 40);
     assert_eq!(size_of::<ReplyBuf>(), 40);
 }
 
@@ -306,7 +303,7 @@ fn owned_replies_go_through_serde_unchanged() {
     for octets in
         [b"550-5.1.1 a\r\n550 5.1.1 b\r\n".as_slice(), b"550 #5.1.0 a\r\n", b"250 caf\xe9\r\n", b"354 \r\n"]
     {
-        let reply = ReplyRef::parse(octets, ReplyLeniency::LENIENT).unwrap().unwrap().to_owned();
+        let reply = ReplyRef::parse(octets, Leniency::REPLIES).unwrap().unwrap().to_owned();
         let text = serde_json::to_string(&reply).unwrap();
         assert_eq!(serde_json::from_str::<ReplyBuf>(&text).unwrap(), reply, "{text}");
     }
@@ -334,9 +331,9 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat().into_bytes())
 }
 
-fn leniencies() -> impl Strategy<Value = ReplyLeniency> {
-    prop::collection::vec(prop::sample::select(Deviation::ALL), 0..8)
-        .prop_map(|some| some.into_iter().fold(ReplyLeniency::STRICT, ReplyLeniency::tolerating))
+fn leniencies() -> impl Strategy<Value = Leniency> {
+    prop::collection::vec(prop::sample::select(Leniency::NAMES), 0..40)
+        .prop_map(|some| some.into_iter().fold(Leniency::STRICT, |all, (one, _)| all.with(one)))
 }
 
 fn enhanced(class: u8) -> impl Strategy<Value = (u8, u16, u16)> {
@@ -351,12 +348,12 @@ fn codes() -> impl Strategy<Value = (u16, (u8, u16, u16))> {
 
 fn reads_back(reply: &Reply<'_>) {
     let octets = written(reply, true);
-    let read = ReplyRef::parse(octets.as_bytes(), ReplyLeniency::STRICT).unwrap().unwrap();
+    let read = ReplyRef::parse(octets.as_bytes(), Leniency::STRICT).unwrap().unwrap();
     assert_eq!(read.consumed(), octets.len());
     assert_eq!(read.to_owned(), ReplyBuf::from(reply));
     let plain = written(reply, false);
     for octets in [octets, plain] {
-        let read = ReplyRef::parse(octets.as_bytes(), ReplyLeniency::STRICT).unwrap().unwrap();
+        let read = ReplyRef::parse(octets.as_bytes(), Leniency::STRICT).unwrap().unwrap();
         assert_eq!((read.code(), read.consumed()), (reply.code(), octets.len()));
         assert!(octets.split_inclusive("\r\n").all(|line| line.len() <= REPLY_LINE_WRITTEN));
     }
@@ -394,7 +391,7 @@ proptest! {
 
     #[test]
     fn what_was_read_and_is_passed_on_reads_back(octets in nearly()) {
-        if let Ok(Some(reply)) = ReplyRef::parse(&octets, ReplyLeniency::LENIENT) {
+        if let Ok(Some(reply)) = ReplyRef::parse(&octets, Leniency::REPLIES) {
             reads_back(&Reply::from(&reply.to_owned()));
         }
     }

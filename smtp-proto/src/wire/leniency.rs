@@ -82,6 +82,21 @@ deviations! {
     33 UNSAFE_EARLY_CONTENT, "unsafe_early_content";
     /// Unsafe: a client takes reply lines that end with LF alone, where nothing else is owed.
     34 UNSAFE_LF_REPLIES, "unsafe_lf_replies";
+    /// An empty line before or inside a reply, skipped. Sent by broken proxies.
+    40 REPLY_EMPTY_LINE, "reply_empty_line";
+    /// `220Ready`, a tab: neither SP, hyphen nor line end behind a reply's code makes it a last line. A tab is
+    /// dropped, any other octet is text. Sent by old groupware.
+    41 REPLY_SEPARATOR, "reply_separator";
+    /// `220-`, then `521 `: the last line's code counts, as it does for Postfix. Sent by load balancers as greeting.
+    42 REPLY_CODES_DIFFER, "reply_codes_differ";
+    /// `571`: a second digit of 6 to 9 in a reply's code. Sent by large providers.
+    43 REPLY_SECOND_DIGIT, "reply_second_digit";
+    /// A control octet in reply text, kept there; never CR or LF. Colours, broken charsets.
+    44 REPLY_CONTROL, "reply_control";
+    /// `550 #5.1.0`: a mark before the enhanced code, dropped. Sent by an appliance.
+    45 REPLY_HASHED_CODE, "reply_hashed_code";
+    /// A reply line over 4,096 octets or more than 256 of them: the text beyond is dropped, the code stands.
+    46 REPLY_OVERLONG, "reply_overlong";
 }
 
 impl Leniency {
@@ -113,6 +128,17 @@ impl Leniency {
         .with(Self::PARAMS_NOT_OFFERED)
         .with(Self::NOOP_VERBS)
         .with(Self::MORE_ERRORS);
+
+    /// For a client that is owed several replies: only what can't move a reply's end, so that none is taken for
+    /// another's.
+    pub const REPLIES_OWED: Self = Self::REPLY_CODES_DIFFER
+        .with(Self::REPLY_SECOND_DIGIT)
+        .with(Self::REPLY_CONTROL)
+        .with(Self::REPLY_HASHED_CODE)
+        .with(Self::REPLY_OVERLONG);
+
+    /// For a client that is owed one reply: it must live with the servers there are.
+    pub const REPLIES: Self = Self::REPLIES_OWED.with(Self::REPLY_EMPTY_LINE).with(Self::REPLY_SEPARATOR);
 
     /// This set and `other`.
     #[must_use]

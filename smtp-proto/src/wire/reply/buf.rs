@@ -6,9 +6,9 @@ use core::fmt;
 
 use super::Reply;
 use super::enhanced::EnhancedCode;
-use super::leniency::{Deviation, Deviations};
 use super::lines::{Codes, Lines, RawLines};
 use super::parse::ReplyRef;
+use crate::wire::leniency::{Deviations, Leniency};
 
 /// A reply that owns its octets, as a client keeps it.
 ///
@@ -53,7 +53,10 @@ impl ReplyBuf {
     /// The text of each line, enhanced codes taken off.
     #[must_use]
     pub fn lines(&self) -> Lines<'_> {
-        Lines::of(self.raw_lines(), Codes::of(self.code, self.deviations.contains(Deviation::HashedCode)))
+        Lines::of(
+            self.raw_lines(),
+            Codes::of(self.code, self.deviations.contains(Leniency::REPLY_HASHED_CODE)),
+        )
     }
 
     /// The text of each line with whatever it begins with: for a greeting or an EHLO response.

@@ -1,13 +1,13 @@
 //! Reading a reply that may come in pieces.
 
 use super::buf::ReplyBuf;
-use super::leniency::{Deviations, ReplyLeniency};
 use super::lines::RawLines;
 use super::machine::{Machine, Octet};
 use super::parse::{ReplyError, ReplyRef, finish};
 use super::plain;
 use crate::io::Input;
 use crate::limits::REPLY_LINE;
+use crate::wire::leniency::{Deviations, Leniency};
 
 /// Gathers one reply after the other from octets that may be cut anywhere.
 ///
@@ -44,7 +44,7 @@ impl ReplyCollector {
     pub fn feed(
         &mut self,
         input: &mut Input<'_>,
-        leniency: ReplyLeniency,
+        leniency: Leniency,
     ) -> Result<Option<&ReplyBuf>, ReplyError> {
         let rest = input.rest();
         let mut machine = match self.begun.take() {

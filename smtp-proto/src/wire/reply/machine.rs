@@ -1,8 +1,8 @@
 //! The whole of what a reply may look like, octet by octet: the one place that knows every deviation.
 
-use super::leniency::{Deviation, Deviations, ReplyLeniency};
 use super::parse::{ReplyError, ReplyFault};
 use crate::limits::{REPLY_LINE, REPLY_LINES, REPLY_OCTETS};
+use crate::wire::leniency::{Deviations, Leniency};
 
 /// What an octet of a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Octet {
 /// Reads one reply; its input may be cut anywhere.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Machine {
-    leniency: ReplyLeniency,
+    leniency: Leniency,
     deviations: Deviations,
     place: Place,
     /// Of the last line whose code was read whole.
@@ -49,7 +49,7 @@ enum Place {
 }
 
 impl Machine {
-    pub(super) const fn new(leniency: ReplyLeniency) -> Self {
+    pub(super) const fn new(leniency: Leniency) -> Self {
         Self {
             leniency,
             deviations: Deviations::NONE,
@@ -66,7 +66,7 @@ impl Machine {
         self.code
     }
 
-    pub(super) const fn leniency(&self) -> ReplyLeniency {
+    pub(super) const fn leniency(&self) -> Leniency {
         self.leniency
     }
 
@@ -94,7 +94,7 @@ impl Machine {
             Place::LineStart => match octet {
                 b'\r' => self.go(Place::EmptyLineEnd),
                 b'\n' => {
-                    self.note(Deviation::BareLf)?;
+                    self.note(Leniency::UNSAFE_LF_REPLIES)?;
                     self.empty_line()
                 }
                 _ => self.digit(octet, 0, 0),
@@ -112,7 +112,7 @@ impl Machine {
     fn digit(&mut self, octet: u8, n: u16, digits: u8) -> Result<Octet, ReplyFault> {
         match (digits, octet) {
             (0, b'2'..=b'5') | (1, b'0'..=b'5') | (2, b'0'..=b'9') => {}
-            (1, b'6'..=b'9') => self.note(Deviation::SecondDigit)?,
+            (1, b'6'..=b'9') => self.note(Leniency::REPLY_SECOND_DIGIT)?,
             _ => return Err(ReplyFault::Code),
         }
         let n = n * 10 + u16::from(octet - b'0');
@@ -120,7 +120,7 @@ impl Machine {
             return self.go(Place::Code(n, digits + 1));
         }
         if self.lines > 0 && n != self.code {
-            self.note(Deviation::CodesDiffer)?;
+            self.note(Leniency::REPLY_CODES_DIFFER)?;
         }
         self.code = n;
         self.go(Place::Separator)
@@ -133,7 +133,7 @@ impl Machine {
             b'\r' | b'\n' => self.text(octet),
             b'0'..=b'9' => Err(ReplyFault::Code),
             _ => {
-                self.note(Deviation::Separator)?;
+                self.note(Leniency::REPLY_SEPARATOR)?;
                 self.place = Place::Text;
                 if octet == b'\t' { Ok(Octet::Framing) } else { self.text(octet) }
             }
@@ -144,14 +144,14 @@ impl Machine {
         match octet {
             b'\r' => return self.go(Place::LineEnd),
             b'\n' => {
-                self.note(Deviation::BareLf)?;
+                self.note(Leniency::UNSAFE_LF_REPLIES)?;
                 return self.line_end();
             }
             b'\t' | b' '..=b'~' | 0x80.. => {}
-            _ => self.note(Deviation::Control)?,
+            _ => self.note(Leniency::REPLY_CONTROL)?,
         }
         if self.line > REPLY_LINE - 2 {
-            self.note(Deviation::Overlong)?;
+            self.note(Leniency::REPLY_OVERLONG)?;
             return Ok(Octet::Framing);
         }
         Ok(if self.lines < REPLY_LINES { Octet::Text } else { Octet::Framing })
@@ -167,12 +167,12 @@ impl Machine {
         if self.lines < REPLY_LINES {
             return Ok(Octet::LineEnd);
         }
-        self.note(Deviation::Overlong)?;
+        self.note(Leniency::REPLY_OVERLONG)?;
         Ok(Octet::Framing)
     }
 
     fn empty_line(&mut self) -> Result<Octet, ReplyFault> {
-        self.note(Deviation::EmptyLine)?;
+        self.note(Leniency::REPLY_EMPTY_LINE)?;
         self.line = 0;
         self.go(Place::LineStart)
     }
@@ -182,11 +182,11 @@ impl Machine {
         Ok(Octet::Framing)
     }
 
-    fn note(&mut self, deviation: Deviation) -> Result<(), ReplyFault> {
-        if !self.leniency.tolerates(deviation) {
+    fn note(&mut self, deviation: Leniency) -> Result<(), ReplyFault> {
+        if !self.leniency.allows(deviation) {
             return Err(ReplyFault::Refused(deviation));
         }
-        self.deviations = self.deviations.with(deviation);
+        self.deviations = self.deviations.with(deviation.into());
         Ok(())
     }
 }

@@ -6,7 +6,6 @@
 mod buf;
 mod collect;
 mod enhanced;
-mod leniency;
 mod lines;
 mod machine;
 mod parse;
@@ -22,10 +21,11 @@ use core::fmt::{self, Write as _};
 pub use buf::ReplyBuf;
 pub use collect::ReplyCollector;
 pub use enhanced::EnhancedCode;
-pub use leniency::{Deviation, Deviations, ReplyLeniency};
 pub use lines::{Lines, RawLines};
 pub use parse::{ReplyError, ReplyFault, ReplyRef};
 pub(crate) use write::escape;
+
+use crate::wire::leniency::Leniency;
 
 /// What every kind of reply can say of its code.
 macro_rules! code_accessors {
@@ -209,7 +209,7 @@ impl<'a> Reply<'a> {
 impl<'a> From<&'a ReplyBuf> for Reply<'a> {
     fn from(reply: &'a ReplyBuf) -> Self {
         let code = if reply.code / 10 % 10 > 5 { reply.code / 100 * 100 + 50 } else { reply.code };
-        let hashed = reply.deviations.contains(Deviation::HashedCode);
+        let hashed = reply.deviations.contains(Leniency::REPLY_HASHED_CODE);
         Self { text: &reply.text, code, enhanced: reply.enhanced, form: Form::Received { hashed } }
     }
 }

@@ -5,10 +5,10 @@ use core::fmt;
 
 use super::buf::ReplyBuf;
 use super::enhanced::EnhancedCode;
-use super::leniency::{Deviation, Deviations, ReplyLeniency};
 use super::lines::{Codes, Lines, RawLines};
 use super::machine::{Machine, Octet};
 use super::plain::{self, Plain};
+use crate::wire::leniency::{Deviations, Leniency};
 
 /// Why octets are no reply, and where that showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,9 +33,9 @@ pub enum ReplyFault {
     /// More than [`REPLY_OCTETS`](crate::limits::REPLY_OCTETS).
     #[error("too many octets")]
     TooLong,
-    /// A deviation that the [`ReplyLeniency`] does not tolerate.
-    #[error("{0}")]
-    Refused(Deviation),
+    /// A deviation that the [`Leniency`] does not tolerate.
+    #[error("{}", .0.names().next().unwrap_or_default())]
+    Refused(Leniency),
 }
 
 /// A reply, borrowed from the octets that were received.
@@ -57,7 +57,7 @@ impl<'b> ReplyRef<'b> {
     ///
     /// # Errors
     /// As soon as `input` can't become a reply that `leniency` lets through, also before its end has come.
-    pub fn parse(input: &'b [u8], leniency: ReplyLeniency) -> Result<Option<Self>, ReplyError> {
+    pub fn parse(input: &'b [u8], leniency: Leniency) -> Result<Option<Self>, ReplyError> {
         match plain::read(input, leniency, |_| {}) {
             Some(plain) => Ok(Some(Self::plain(input, plain))),
             None => Self::parse_unusual(input, leniency),
@@ -70,10 +70,7 @@ impl<'b> ReplyRef<'b> {
     }
 
     #[cold]
-    pub(crate) fn parse_unusual(
-        input: &'b [u8],
-        leniency: ReplyLeniency,
-    ) -> Result<Option<Self>, ReplyError> {
+    pub(crate) fn parse_unusual(input: &'b [u8], leniency: Leniency) -> Result<Option<Self>, ReplyError> {
         let mut machine = Machine::new(leniency);
         for (at, &octet) in input.iter().enumerate() {
             if machine.step(octet)? == Octet::End {
@@ -108,7 +105,7 @@ impl<'b> ReplyRef<'b> {
     /// The text of each line, enhanced codes taken off.
     #[must_use]
     pub fn lines(&self) -> Lines<'b> {
-        let codes = Codes::of(self.code, self.deviations.contains(Deviation::HashedCode));
+        let codes = Codes::of(self.code, self.deviations.contains(Leniency::REPLY_HASHED_CODE));
         match self.text_at {
             0 => Lines::of(self.raw_lines(), codes),
             begin => Lines::only(&self.octets[usize::from(begin)..self.octets.len() - 2], codes),
@@ -136,10 +133,10 @@ impl<'b> ReplyRef<'b> {
 
 /// What can be said of a reply only when its last line is there.
 pub(super) fn finish(machine: Machine, lines: RawLines<'_>) -> (Option<EnhancedCode>, Deviations) {
-    let codes = Codes::of(machine.code(), machine.leniency().tolerates(Deviation::HashedCode));
+    let codes = Codes::of(machine.code(), machine.leniency().allows(Leniency::REPLY_HASHED_CODE));
     let (enhanced, hashed) = codes.last_of(lines);
     let deviations = machine.deviations();
-    (enhanced, if hashed { deviations.with(Deviation::HashedCode) } else { deviations })
+    (enhanced, if hashed { deviations.with(Leniency::REPLY_HASHED_CODE.into()) } else { deviations })
 }
 
 impl PartialEq for ReplyRef<'_> {

@@ -4,8 +4,8 @@
 //! a test holds both equal.
 
 use super::enhanced::EnhancedCode;
-use super::leniency::{Deviation, ReplyLeniency};
 use crate::limits::{REPLY_LINE, REPLY_LINES, REPLY_OCTETS};
+use crate::wire::leniency::Leniency;
 
 /// What was read.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +21,7 @@ pub(crate) struct Plain {
 /// Reads the reply in front of `input` and hands `each` the raw text of its lines; `None` for anything unusual, then
 /// `each` may have seen some lines.
 #[inline]
-pub(crate) fn read<'b>(
-    input: &'b [u8],
-    leniency: ReplyLeniency,
-    mut each: impl FnMut(&'b [u8]),
-) -> Option<Plain> {
+pub(crate) fn read<'b>(input: &'b [u8], leniency: Leniency, mut each: impl FnMut(&'b [u8])) -> Option<Plain> {
     let first = load(input)?;
     let code = code_of(first)?;
     let class = (code / 100) as u8;
@@ -45,7 +41,7 @@ pub(crate) fn read<'b>(
         if let Some((code, len)) = EnhancedCode::split(text, class) {
             enhanced = Some(code);
             text_at += len;
-        } else if text.first() == Some(&b'#') && leniency.tolerates(Deviation::HashedCode) {
+        } else if text.first() == Some(&b'#') && leniency.allows(Leniency::REPLY_HASHED_CODE) {
             return None;
         }
         each(text);

@@ -8,16 +8,16 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ReplyBuf;
-use super::leniency::{Deviation, Deviations};
+
 use super::lines::{Codes, RawLines};
+use crate::wire::leniency::{Deviations, Leniency};
 
 #[derive(Serialize)]
 #[serde(rename = "Reply")]
 struct Written<'a> {
     code: u16,
     text: Text<&'a [u8]>,
-    #[serde(skip_serializing_if = "is_none")]
-    deviations: Deviations,
+    deviations: Names,
 }
 
 #[derive(Deserialize)]
@@ -25,29 +25,46 @@ struct Written<'a> {
 struct Read {
     code: u16,
     text: Text<Vec<u8>>,
-    #[serde(default)]
-    deviations: Deviations,
-}
-
-fn is_none(deviations: &Deviations) -> bool {
-    deviations.is_empty()
+    deviations: Names,
 }
 
 impl Serialize for ReplyBuf {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written { code: self.code, text: Text(&self.text), deviations: self.deviations }.serialize(serializer)
+        Written { code: self.code, text: Text(&self.text), deviations: Names(self.deviations) }
+            .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ReplyBuf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { code, text: Text(text), deviations } = Read::deserialize(deserializer)?;
+        let Read { code, text: Text(text), deviations: Names(deviations) } = Read::deserialize(deserializer)?;
         if !matches!(code, 200..=599) || text.contains(&b'\r') {
             return Err(D::Error::custom("not a reply"));
         }
-        let codes = Codes::of(code, deviations.contains(Deviation::HashedCode));
+        let codes = Codes::of(code, deviations.contains(Leniency::REPLY_HASHED_CODE));
         let (enhanced, _) = codes.last_of(RawLines::joined(&text));
         Ok(Self { text, code, enhanced, deviations })
+    }
+}
+
+/// Deviations by their names.
+struct Names(Deviations);
+
+impl Serialize for Names {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.names())
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut deviations = Deviations::NONE;
+        for name in Vec::<String>::deserialize(deserializer)? {
+            let known = Leniency::NAMES.iter().find(|(_, known)| *known == name);
+            let (deviation, _) = known.ok_or_else(|| D::Error::custom("not a deviation's name"))?;
+            deviations = deviations.with((*deviation).into());
+        }
+        Ok(Self(deviations))
     }
 }
 
