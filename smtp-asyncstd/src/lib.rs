@@ -1,2 +1,17 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
+
+mod connection;
+mod message;
+mod server;
+mod slots;
+
+pub use connection::Connection;
+pub use message::Message;
+pub use server::{Builder, Handle, Server};
+pub use smtp_proto::server::{
+    Answered, CloseReason, Decision, Extension, Facts, Limits, Peer, Pending, ReceivedBy, ResetCause,
+    ServerConfig, Step,
+};
+pub use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
+pub use smtp_proto::wire::reply::Reply;

@@ -12,6 +12,7 @@ mod error;
 mod io;
 pub mod limits;
 pub mod sasl;
+pub mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;

@@ -56,3 +56,13 @@ pub const TRANSID: usize = 80;
 
 /// Longest value of SOLICIT (RFC 3865 §2.3).
 pub const SOLICIT: usize = 1_000;
+/// Octets of replies gathered before they are written although more commands wait. It bounds the output of a
+/// peer that pipelines without reading; 4 KiB is one small write.
+pub const OUTPUT: usize = 4_096;
+
+/// Room for the receive buffer while content comes, in octets: large reads make content cheap.
+pub const CONTENT_ROOM: usize = 65_536;
+
+/// Octets swallowed of a message over its size limit, as a multiple of that limit, before the session ends: the
+/// 552 at the end is worth reading ten messages for, no more.
+pub const OVERSIZE_FACTOR: u64 = 10;

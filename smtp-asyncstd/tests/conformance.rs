@@ -1,0 +1,174 @@
+//! The core's transcripts, through this adapter.
+
+use std::time::Duration;
+
+use async_std::future::timeout;
+use async_std::io::{ReadExt, WriteExt};
+use async_std::net::{Shutdown, TcpStream};
+use async_std::task::{self, block_on};
+use smtp_asyncstd::{Connection, Handle, Server, ServerConfig};
+use smtp_proto::testing::{Policy, Script, TRANSCRIPTS, Turn};
+
+/// Far longer than anything here takes: a hang becomes a failure.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Answers by the transcript and tells what it saw.
+async fn serve(mut connection: Connection, mut policy: Policy) -> Vec<String> {
+    while let Some(step) = connection.next().await.expect("no I/O error") {
+        policy.answer(step);
+    }
+    policy.take_events()
+}
+
+/// Plays the client and checks each answer.
+async fn play(name: &str, mut stream: &TcpStream, turns: &[Turn]) {
+    for turn in turns {
+        // A server that has hung up may refuse what is left.
+        let _ = stream.write_all(&turn.send).await;
+        if turn.eof {
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
+        let mut said = Vec::new();
+        while !turn.is_answered(&said) {
+            let mut octets = [0; 1_024];
+            let n = stream.read(&mut octets).await.unwrap_or(0);
+            assert!(n > 0, "{name}: closed after \"{}\", {turn:?}", said.escape_ascii());
+            said.extend_from_slice(&octets[..n]);
+        }
+        turn.check(&said).unwrap_or_else(|why| panic!("{name}: {why}"));
+    }
+}
+
+/// All events that the transcript names, in their order.
+fn check_events(name: &str, script: &Script, seen: &[String]) {
+    let mut left = seen.iter();
+    for want in script.turns().iter().flat_map(|turn| &turn.events) {
+        assert!(left.any(|event| event == want), "{name}: no `{want}` in {seen:#?}");
+    }
+}
+
+fn scripts() -> impl Iterator<Item = (&'static str, Script)> {
+    let all = TRANSCRIPTS.iter().map(|(name, text)| (*name, Script::parse(text).unwrap()));
+    all.filter(|(_, script)| !script.needs_time())
+}
+
+#[test]
+fn transcripts_run_over_tcp() {
+    block_on(async {
+        for (name, script) in scripts() {
+            let mut server = Server::bind("127.0.0.1:0", script.config().unwrap()).await.unwrap();
+            let address = server.local_addr().unwrap();
+            let policy = script.policy();
+            let served = task::spawn(async move {
+                let connection = server.accept().await.unwrap().unwrap();
+                serve(connection, policy).await
+            });
+            let client = TcpStream::connect(address).await.unwrap();
+            timeout(LIMIT, play(name, &client, script.turns())).await.expect(name);
+            drop(client);
+            let events = timeout(LIMIT, served).await.expect(name);
+            check_events(name, &script, &events);
+        }
+    });
+}
+
+async fn line(mut stream: &TcpStream) -> String {
+    let mut said = Vec::new();
+    let mut octet = [0];
+    while !said.ends_with(b"\n") && stream.read(&mut octet).await.unwrap_or(0) > 0 {
+        said.push(octet[0]);
+    }
+    String::from_utf8(said).unwrap()
+}
+
+/// Sends `text` and returns the answer's line.
+async fn ask(mut stream: &TcpStream, text: &str) -> String {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    line(stream).await
+}
+
+/// A server that accepts everything, on a free port.
+async fn start(per_address: usize) -> (std::net::SocketAddr, Handle, task::JoinHandle<usize>) {
+    let config = ServerConfig::new("mx.example").unwrap();
+    let builder = Server::builder(config).max_per_address(per_address).drain(LIMIT);
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let task = task::spawn(async move {
+        let served = server.serve(|mut connection| async move {
+            while let Ok(Some(step)) = connection.next().await {
+                step.accept();
+            }
+        });
+        served.await.unwrap()
+    });
+    (address, handle, task)
+}
+
+#[test]
+fn connections_over_the_limit_are_told_to_come_back() {
+    block_on(async {
+        let (address, _handle, _task) = start(2).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let second = TcpStream::connect(address).await.unwrap();
+        assert!(line(&first).await.starts_with("220 "));
+        assert!(line(&second).await.starts_with("220 "));
+        let third = TcpStream::connect(address).await.unwrap();
+        assert!(line(&third).await.starts_with("421 "));
+        drop(first);
+        loop {
+            let next = TcpStream::connect(address).await.unwrap();
+            if line(&next).await.starts_with("220 ") {
+                break;
+            }
+            task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_ends_idle_sessions_and_lets_transactions_finish() {
+    block_on(async {
+        let (address, handle, task) = start(10).await;
+        let idle = TcpStream::connect(address).await.unwrap();
+        let busy = TcpStream::connect(address).await.unwrap();
+        line(&idle).await;
+        line(&busy).await;
+        ask(&busy, "HELO a.example\r\n").await;
+        assert!(ask(&busy, "MAIL FROM:<>\r\n").await.starts_with("250 2.1.0"));
+        handle.shut_down();
+        assert!(line(&idle).await.starts_with("421 4.3.2"));
+        assert!(ask(&busy, "RCPT TO:<b@c.example>\r\n").await.starts_with("250 2.1.5"));
+        assert!(ask(&busy, "DATA\r\n").await.starts_with("354"));
+        assert!(ask(&busy, "hi\r\n.\r\n").await.starts_with("250 2.0.0"));
+        assert!(line(&busy).await.starts_with("421 4.3.2"));
+        assert_eq!(timeout(LIMIT, task).await.unwrap(), 0, "none was cut off");
+        assert_eq!(handle.connections(), 0);
+        assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    });
+}
+
+#[test]
+fn a_whole_message_comes_the_short_way() {
+    block_on(async {
+        let config = ServerConfig::new("mx.example").unwrap();
+        let mut server = Server::bind("127.0.0.1:0", config).await.unwrap();
+        let address = server.local_addr().unwrap();
+        let client = task::spawn(async move {
+            let stream = TcpStream::connect(address).await.unwrap();
+            line(&stream).await;
+            ask(&stream, "HELO a.example\r\n").await;
+            ask(&stream, "MAIL FROM:<a@b.example>\r\n").await;
+            ask(&stream, "RCPT TO:<c@d.example>\r\n").await;
+            ask(&stream, "DATA\r\n").await;
+            ask(&stream, "..x\r\n.\r\n").await
+        });
+        let mail = server.next_message().await.unwrap().unwrap();
+        assert_eq!(mail.from().to_string(), "<a@b.example>");
+        assert_eq!(mail.recipients().len(), 1);
+        assert_eq!(mail.content(), b".x\r\n");
+        mail.accept();
+        server.handle().shut_down();
+        assert!(server.next_message().await.unwrap().is_none());
+        assert!(client.await.starts_with("250 2.0.0"));
+    });
+}

@@ -1,0 +1,214 @@
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::net::SocketAddr;
+
+use super::config::Protocol;
+use crate::wire::path::Mailbox;
+
+/// Who is at the other end, as far as the adapter knows.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    remote: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    tls: Option<Box<TlsInfo>>,
+}
+
+impl Peer {
+    /// Nothing is known: a pipe, a Unix socket.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self { remote: None, local: None, tls: None }
+    }
+
+    /// A peer at `remote`.
+    #[must_use]
+    pub const fn at(remote: SocketAddr) -> Self {
+        Self { remote: Some(remote), local: None, tls: None }
+    }
+
+    /// The same peer, connected to our address `local`.
+    #[must_use]
+    pub fn to_local(mut self, local: SocketAddr) -> Self {
+        self.local = Some(local);
+        self
+    }
+
+    /// The same peer on a stream that is encrypted already (implicit TLS, RFC 8314).
+    #[must_use]
+    pub fn over_tls(mut self, tls: TlsInfo) -> Self {
+        self.tls = Some(Box::new(tls));
+        self
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub const fn remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// Our address.
+    #[must_use]
+    pub const fn local(&self) -> Option<SocketAddr> {
+        self.local
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(remote: SocketAddr) -> Self {
+        Self::at(remote)
+    }
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// The version, as `TLSv1.3`.
+    pub protocol: String,
+    /// The cipher suite's name.
+    pub cipher: String,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+    /// The client's certificate in DER, if it showed one.
+    pub client_certificate: Option<Vec<u8>>,
+    /// Channel binding of the type tls-exporter (RFC 9266).
+    pub exporter: Option<Vec<u8>>,
+    /// Channel binding of the type tls-server-end-point (RFC 5929).
+    pub server_end_point: Option<Vec<u8>>,
+}
+
+/// What is known about a session while a token is held.
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub(crate) peer: Peer,
+    pub(crate) hello: Vec<u8>,
+    pub(crate) extended: bool,
+    pub(crate) protocol: Protocol,
+    pub(crate) user: Option<String>,
+    pub(crate) early: bool,
+    pub(crate) smtputf8: bool,
+    pub(crate) tls_dropped: usize,
+}
+
+/// What [`Facts::received`] can't know by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceivedBy<'a> {
+    /// Our host name.
+    pub host: &'a str,
+    /// The message's id in our queue or logs.
+    pub id: &'a str,
+    /// The date as RFC 5322 §3.3 writes it: `Tue, 05 May 2026 09:03:01 +0200`.
+    pub date: &'a str,
+    /// The recipient, only where there is one: naming one of several would betray the blind copies.
+    pub for_: Option<Mailbox<'a>>,
+}
+
+impl Facts {
+    /// The peer's addresses.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The peer's name as it gave it with EHLO, HELO or LHLO; empty before.
+    #[must_use]
+    pub fn hello(&self) -> &[u8] {
+        &self.hello
+    }
+
+    /// What the TLS handshake agreed on; `None` in clear text.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.peer.tls.as_deref()
+    }
+
+    /// Who logged in, as the application named them.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The peer talked before the greeting.
+    #[must_use]
+    pub const fn early_talker(&self) -> bool {
+        self.early
+    }
+
+    /// Octets of clear text that came behind STARTTLS and were dropped: more than 0 is an attack or a broken client.
+    #[must_use]
+    pub const fn dropped_at_tls(&self) -> usize {
+        self.tls_dropped
+    }
+
+    /// How mail comes in, as a `Received` header names it (RFC 3848, RFC 6531 §4.3): `ESMTPSA`, `UTF8LMTP` …
+    #[must_use]
+    pub fn with_protocol(&self) -> String {
+        let mut name = String::new();
+        if self.smtputf8 {
+            name.push_str("UTF8");
+        }
+        name.push_str(match (self.protocol, self.extended) {
+            (Protocol::Lmtp, _) => "LMTP",
+            (Protocol::Smtp, true) if self.smtputf8 => "SMTP",
+            (Protocol::Smtp, true) => "ESMTP",
+            (Protocol::Smtp, false) => "SMTP",
+        });
+        if self.tls().is_some() {
+            name.push('S');
+        }
+        if self.user.is_some() {
+            name.push('A');
+        }
+        name
+    }
+
+    /// The trace header of RFC 5321 §4.4, folded, with CR LF at each line's end.
+    ///
+    /// What the peer said of itself is written only as far as it is harmless there: letters, digits and `.-_:[]`;
+    /// anything else becomes `?`.
+    #[must_use]
+    pub fn received(&self, by: ReceivedBy<'_>) -> Vec<u8> {
+        let mut header = String::from("Received: from ");
+        if self.hello.is_empty() {
+            header.push_str("unknown");
+        }
+        header.extend(self.hello.iter().take(255).map(|&octet| harmless(octet)));
+        match self.peer.remote.map(|address| address.ip()) {
+            // INVARIANT: writing to a String never fails.
+            Some(core::net::IpAddr::V4(ip)) => write!(header, " ([{ip}])").unwrap_or_default(),
+            Some(core::net::IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+                Some(ip) => write!(header, " ([{ip}])").unwrap_or_default(),
+                None => write!(header, " ([IPv6:{ip}])").unwrap_or_default(),
+            },
+            None => {}
+        }
+        let ReceivedBy { host, id, date, for_ } = by;
+        write!(header, "\r\n\tby {host} with {} id {id}", self.with_protocol()).unwrap_or_default();
+        if let Some(mailbox) = for_ {
+            write!(header, "\r\n\tfor <{mailbox}>").unwrap_or_default();
+        }
+        write!(header, "; {date}\r\n").unwrap_or_default();
+        header.into_bytes()
+    }
+
+    /// Forgets what was said before TLS (RFC 3207 §4.2).
+    pub(crate) fn start_over(&mut self, tls: TlsInfo, dropped: usize) {
+        self.peer.tls = Some(Box::new(tls));
+        self.hello.clear();
+        self.extended = false;
+        self.user = None;
+        self.smtputf8 = false;
+        self.tls_dropped = dropped;
+    }
+}
+
+fn harmless(octet: u8) -> char {
+    match octet {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':' | b'[' | b']' => {
+            char::from(octet)
+        }
+        _ => '?',
+    }
+}

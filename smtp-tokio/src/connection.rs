@@ -1,0 +1,249 @@
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
+use smtp_proto::{RecvBuf, Time};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::slots::Slot;
+
+/// How long a silent connection keeps its receive buffer. Shorter, and each command would allocate anew; longer, and
+/// memory is held for peers that do nothing.
+const KEEP_BUFFER: Duration = Duration::from_secs(1);
+
+/// One client's connection: a session and the stream it runs over.
+#[derive(Debug)]
+pub struct Connection<S = TcpStream> {
+    stream: S,
+    session: ServerSession,
+    buffer: RecvBuf,
+    used: usize,
+    origin: Instant,
+    stop: Option<watch::Receiver<bool>>,
+    _slot: Option<Slot>,
+}
+
+/// What ended a wait.
+enum Woke {
+    Read(io::Result<usize>),
+    Deadline,
+    Stop,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A session over any stream: a Unix socket, a pipe in memory, a stream that is encrypted already.
+    pub fn over(stream: S, config: impl Into<Arc<ServerConfig>>) -> Self {
+        Self::with_peer(stream, config, Peer::unknown())
+    }
+
+    /// [`over`](Self::over) with what is known about the peer.
+    pub fn with_peer(stream: S, config: impl Into<Arc<ServerConfig>>, peer: Peer) -> Self {
+        let session = ServerSession::new(config.into(), peer, Time::ZERO);
+        Self {
+            stream,
+            session,
+            buffer: RecvBuf::default(),
+            used: 0,
+            origin: Instant::now(),
+            stop: None,
+            _slot: None,
+        }
+    }
+
+    pub(crate) fn with_stop(mut self, stop: watch::Receiver<bool>, slot: Slot) -> Self {
+        self.stop = Some(stop);
+        self._slot = Some(slot);
+        self
+    }
+
+    /// What is known about the session; beside a token use [`Pending::facts`](crate::Pending::facts).
+    pub fn facts(&self) -> &Facts {
+        self.session.facts()
+    }
+
+    /// Asks the session to end: 421 at once, or after the transaction in progress.
+    pub fn shut_down(&mut self) {
+        self.session.shut_down();
+    }
+
+    /// The next step; `None` once the session is over.
+    ///
+    /// Dropping the future loses nothing: call again.
+    ///
+    /// # Errors
+    /// When reading or writing fails. A peer that is gone is no error but `Step::Reset` and `Step::Close`.
+    pub async fn next(&mut self) -> io::Result<Option<Step<'_, '_>>> {
+        self.buffer.consume(std::mem::take(&mut self.used));
+        loop {
+            self.buffer.fit(self.session.room());
+            match self.session.needs(&self.buffer.input(), now(self.origin)) {
+                Need::Step | Need::Nothing => break,
+                Need::Pause(until) => self.pause(until).await?,
+                Need::Flush => self.flush().await?,
+                Need::Upgrade => {
+                    return Err(io::Error::other("STARTTLS was accepted, but no TLS is configured"));
+                }
+                Need::Input => self.fill().await?,
+            }
+        }
+        let mut input = self.buffer.input();
+        let step = self.session.next(&mut input);
+        self.used = input.used();
+        Ok(step)
+    }
+
+    /// Waits for octets, at most until the session's deadline.
+    async fn fill(&mut self) -> io::Result<()> {
+        let deadline = self.session.deadline().map(|deadline| instant(self.origin, deadline));
+        let keep_until = Instant::now() + KEEP_BUFFER;
+        let until = deadline.map_or(keep_until, |deadline| deadline.min(keep_until));
+        match self.wait(until).await {
+            Woke::Deadline if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                self.session.handle_timeout(now(self.origin));
+                Ok(())
+            }
+            Woke::Deadline => {
+                self.release();
+                let woke = self.wait(deadline.unwrap_or_else(far_future)).await;
+                self.woke(woke)
+            }
+            woke => self.woke(woke),
+        }
+    }
+
+    /// Reads while it waits, so that a peer that goes away or talks is noticed.
+    async fn pause(&mut self, until: Time) -> io::Result<()> {
+        let until = instant(self.origin, until);
+        if self.buffer.capacity() > 0 && self.buffer.spare().is_empty() {
+            sleep_until(until).await;
+            return Ok(());
+        }
+        match self.wait(until).await {
+            Woke::Deadline => Ok(()),
+            woke => self.woke(woke),
+        }
+    }
+
+    fn woke(&mut self, woke: Woke) -> io::Result<()> {
+        match woke {
+            Woke::Read(Ok(0)) => self.session.handle_eof(),
+            Woke::Read(Ok(_)) => {}
+            Woke::Read(Err(error)) if is_gone(&error) => self.session.handle_eof(),
+            Woke::Read(Err(error)) => return Err(error),
+            Woke::Deadline => self.session.handle_timeout(now(self.origin)),
+            Woke::Stop => self.session.shut_down(),
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, until: Instant) -> Woke {
+        let room = self.session.room();
+        let Self { stream, buffer, stop, .. } = self;
+        let mut timer = pin!(sleep_until(until));
+        let stopped = async {
+            match stop {
+                Some(told) => {
+                    let gone = told.wait_for(|stop| *stop).await.is_err();
+                    *stop = None;
+                    if gone {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let mut stopped = pin!(stopped);
+        poll_fn(|cx| {
+            if let Poll::Ready(read) = poll_fill(stream, buffer, room, cx) {
+                return Poll::Ready(Woke::Read(read));
+            }
+            if stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Woke::Stop);
+            }
+            timer.as_mut().poll(cx).map(|()| Woke::Deadline)
+        })
+        .await
+    }
+
+    /// Writes what the stream takes, at most until the session's deadline.
+    async fn flush(&mut self) -> io::Result<()> {
+        let until =
+            self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline));
+        let output = self.session.output();
+        let stream = &mut self.stream;
+        let write = async {
+            stream.write_buf(output).await?;
+            if output.is_empty() { stream.flush().await } else { Ok(()) }
+        };
+        match tokio::time::timeout_at(until, write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if is_gone(&error) => {
+                self.session.output().clear();
+                self.session.handle_eof();
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => self.session.handle_timeout(now(self.origin)),
+        }
+        Ok(())
+    }
+
+    /// Gives memory back while nothing happens.
+    fn release(&mut self) {
+        self.buffer.release();
+        if self.session.output().is_empty() {
+            *self.session.output() = Default::default();
+        }
+    }
+}
+
+/// Reads into the buffer; where it was released, by way of the stack, so that waiting needs no memory.
+fn poll_fill<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut RecvBuf,
+    room: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if buffer.capacity() > 0 {
+        let mut spare = ReadBuf::new(buffer.spare());
+        ready!(Pin::new(stream).poll_read(cx, &mut spare))?;
+        let n = spare.filled().len();
+        buffer.commit(n);
+        return Poll::Ready(Ok(n));
+    }
+    let mut octets = [0; 1024];
+    let mut read = ReadBuf::new(&mut octets);
+    ready!(Pin::new(stream).poll_read(cx, &mut read))?;
+    let octets = read.filled();
+    if !octets.is_empty() {
+        buffer.fit(room.max(octets.len()));
+        buffer.spare()[..octets.len()].copy_from_slice(octets);
+        buffer.commit(octets.len());
+    }
+    Poll::Ready(Ok(octets.len()))
+}
+
+/// The peer went away: an event of its session, not an error of ours.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+}
+
+fn now(origin: Instant) -> Time {
+    Time::new(Instant::now().saturating_duration_since(origin))
+}
+
+fn instant(origin: Instant, time: Time) -> Instant {
+    origin.checked_add(time.since_origin()).unwrap_or_else(far_future)
+}
+
+/// Thirty years: a wait without an end that every timer can hold.
+fn far_future() -> Instant {
+    Instant::now() + Duration::from_secs(86_400 * 365 * 30)
+}

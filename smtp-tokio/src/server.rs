@@ -1,0 +1,253 @@
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use smtp_proto::server::{Peer, ServerConfig};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
+use crate::message::{Message, collect};
+use crate::slots::{Slot, Slots};
+
+/// Wait after an accept that failed for want of descriptors or memory: long enough not to spin, short enough not to
+/// be noticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Settings of a [`Server`] that are not the sessions'.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    config: Arc<ServerConfig>,
+    max_connections: usize,
+    max_per_address: usize,
+    drain: Duration,
+}
+
+impl Builder {
+    /// Most connections at a time; further ones are told 421. Defaults to 10,000.
+    #[must_use]
+    pub fn max_connections(mut self, n: usize) -> Self {
+        self.max_connections = n;
+        self
+    }
+
+    /// Most connections at a time from one IPv4 address or IPv6 /64; further ones are told 421. Defaults to 50.
+    #[must_use]
+    pub fn max_per_address(mut self, n: usize) -> Self {
+        self.max_per_address = n;
+        self
+    }
+
+    /// How long a shutdown waits for transactions in progress. Defaults to 30 seconds.
+    #[must_use]
+    pub fn drain(mut self, limit: Duration) -> Self {
+        self.drain = limit;
+        self
+    }
+
+    /// Binds `address`; port 0 takes a free one, which [`Server::local_addr`] tells.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Server> {
+        Ok(self.listen(TcpListener::bind(address).await?))
+    }
+
+    /// Takes a listener that is bound already.
+    pub fn listen(self, listener: TcpListener) -> Server {
+        let slots = Slots::new(self.max_connections, self.max_per_address);
+        Server {
+            listener,
+            slots,
+            stop: watch::channel(false).0.into(),
+            builder: self,
+            tasks: JoinSet::new(),
+            messages: None,
+        }
+    }
+}
+
+/// Tells a [`Server`] to stop, from anywhere.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    stop: Arc<watch::Sender<bool>>,
+    slots: Arc<Slots>,
+}
+
+impl Handle {
+    /// No connection is accepted from now on; each session ends with 421 at once, or after the transaction in progress.
+    pub fn shut_down(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.slots.open()
+    }
+}
+
+/// A listener and the connections it accepted.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    builder: Builder,
+    slots: Arc<Slots>,
+    stop: Arc<watch::Sender<bool>>,
+    tasks: JoinSet<()>,
+    messages: Option<(mpsc::Sender<Message>, mpsc::Receiver<Message>)>,
+}
+
+impl Server {
+    /// Binds `address` with the default limits on connections.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn bind(address: impl ToSocketAddrs, config: impl Into<Arc<ServerConfig>>) -> io::Result<Self> {
+        Self::builder(config).bind(address).await
+    }
+
+    /// Limits on connections, then [`bind`](Builder::bind).
+    pub fn builder(config: impl Into<Arc<ServerConfig>>) -> Builder {
+        Builder {
+            config: config.into(),
+            max_connections: 10_000,
+            max_per_address: 50,
+            drain: Duration::from_secs(30),
+        }
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the system can't tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What tells it to stop.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { stop: Arc::clone(&self.stop), slots: Arc::clone(&self.slots) }
+    }
+
+    /// The next connection; `None` once the server was told to stop. Connections over a limit are told 421 and never
+    /// seen here.
+    ///
+    /// # Errors
+    /// When the listener is broken. A want of descriptors is waited out.
+    pub async fn accept(&mut self) -> io::Result<Option<Connection>> {
+        let mut stop = self.stop.subscribe();
+        loop {
+            let mut stopped = pin!(stop.wait_for(|stop| *stop));
+            let accepted = poll_fn(|cx| {
+                if stopped.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                self.listener.poll_accept(cx).map(Some)
+            })
+            .await;
+            match accepted {
+                None => return Ok(None),
+                Some(Ok((stream, remote))) => match self.slots.take(Some(remote.ip())) {
+                    Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
+                    None => turn_away(&stream, self.builder.config.host()),
+                },
+                Some(Err(error)) => wait_out(error).await?,
+            }
+        }
+    }
+
+    fn connection(&self, stream: TcpStream, remote: SocketAddr, slot: Slot) -> Connection {
+        // Replies are batched by the session; waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        let mut peer = Peer::at(remote);
+        if let Ok(local) = stream.local_addr() {
+            peer = peer.to_local(local);
+        }
+        Connection::with_peer(stream, Arc::clone(&self.builder.config), peer)
+            .with_stop(self.stop.subscribe(), slot)
+    }
+
+    /// Accepts until it is told to stop and runs `handler` for each connection in a task of its own. Returns when all
+    /// are done, or when the drain limit has passed and the rest was cut off: how many is the result.
+    ///
+    /// # Errors
+    /// When the listener is broken.
+    pub async fn serve<H, F>(mut self, handler: H) -> io::Result<usize>
+    where
+        H: Fn(Connection) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        while let Some(connection) = self.accept().await? {
+            self.tasks.spawn(handler(connection));
+            while self.tasks.try_join_next().is_some() {}
+        }
+        let Self { mut tasks, builder, listener, .. } = self;
+        drop(listener);
+        let drained = async { while tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(builder.drain, drained).await;
+        let cut_off = tasks.len();
+        tasks.shutdown().await;
+        Ok(cut_off)
+    }
+
+    /// The short way: the next whole message of any connection. Connections are served meanwhile, recipients all
+    /// accepted; the size limit is the configuration's. `None` once the server was told to stop.
+    ///
+    /// # Errors
+    /// When the listener is broken.
+    pub async fn next_message(&mut self) -> io::Result<Option<Message>> {
+        let (sender, mut receiver) = self.messages.take().unwrap_or_else(|| mpsc::channel(1));
+        let next = loop {
+            let event = {
+                let mut accept = pin!(self.accept());
+                poll_fn(|cx| {
+                    if let Poll::Ready(Some(message)) = receiver.poll_recv(cx) {
+                        return Poll::Ready(Ok(Event::Message(message)));
+                    }
+                    accept.as_mut().poll(cx).map_ok(|connection| Event::Accepted(connection.map(Box::new)))
+                })
+                .await
+            };
+            match event {
+                Ok(Event::Accepted(Some(connection))) => {
+                    self.tasks.spawn(collect(*connection, sender.clone()));
+                    while self.tasks.try_join_next().is_some() {}
+                }
+                Ok(Event::Accepted(None)) => break Ok(None),
+                Ok(Event::Message(message)) => break Ok(Some(message)),
+                Err(error) => break Err(error),
+            }
+        };
+        self.messages = Some((sender, receiver));
+        next
+    }
+}
+
+enum Event {
+    Accepted(Option<Box<Connection>>),
+    Message(Message),
+}
+
+/// Tells a connection over a limit to come back later, as far as that is possible without waiting.
+fn turn_away(stream: &TcpStream, host: &str) {
+    let _ = stream.try_write(format!("421 {host} Too many connections, try again later\r\n").as_bytes());
+}
+
+async fn wait_out(error: io::Error) -> io::Result<()> {
+    // EMFILE, ENFILE, ENOBUFS, ENOMEM: others will end and free some.
+    let exhausted = matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12));
+    let theirs = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    );
+    if exhausted {
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+    if exhausted || theirs { Ok(()) } else { Err(error) }
+}
