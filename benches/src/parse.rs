@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use memchr::memchr;
 use ours::wire::command::Command;
+use ours::wire::reply::{ReplyLeniency, ReplyRef};
 
 use crate::{Contender, Group, OURS, corpus};
 
@@ -13,6 +14,14 @@ pub fn groups() -> Vec<Group> {
     vec![
         group("command, RFC 5321 mix", corpus::CORE, commands()),
         group("command, ESMTP mix", corpus::ESMTP, commands()),
+        group("reply, one line", corpus::REPLIES, replies(Contender::new(OURS, reply))),
+        group("reply, one line, text read", corpus::REPLIES, replies(Contender::new(OURS, reply_text))),
+        group("reply, several lines too", corpus::REPLY_MIX, replies(Contender::new(OURS, reply))),
+        group(
+            "reply, several lines, text read",
+            corpus::REPLY_MIX,
+            replies(Contender::new(OURS, reply_text)),
+        ),
     ]
 }
 
@@ -32,6 +41,34 @@ fn commands() -> Vec<Contender> {
         }),
         Contender::new("smtp-codec 0.2.0", |line| {
             black_box(smtp_codec::parse::command::command(line).expect("accepted"));
+        }),
+    ]
+}
+
+fn reply(octets: &[u8]) {
+    let reply = ReplyRef::parse(octets, ReplyLeniency::LENIENT).expect("accepted");
+    black_box(reply.expect("whole"));
+}
+
+fn reply_text(octets: &[u8]) {
+    let reply = ReplyRef::parse(octets, ReplyLeniency::LENIENT).expect("accepted");
+    for line in reply.expect("whole").lines() {
+        black_box(line);
+    }
+}
+
+fn replies(ours: Contender) -> Vec<Contender> {
+    let mut receiver = stalwart::response::parser::ResponseReceiver::default();
+    vec![
+        ours,
+        // It copies the text.
+        Contender::new("smtp-proto 0.2.5", move |octets| {
+            black_box(receiver.parse(&mut octets.iter()).expect("accepted"));
+            receiver.reset();
+        }),
+        // It says where the reply ends, not what it says.
+        Contender::new("smtp-codec 0.2.0", |octets| {
+            black_box(smtp_codec::parse::response::Reply_line(octets).expect("accepted"));
         }),
     ]
 }

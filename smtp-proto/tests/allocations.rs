@@ -3,6 +3,8 @@
 use allocation_counter::measure;
 use smtp_proto::wire::command::Command;
 use smtp_proto::wire::content::{BareNewlines, ChunkCounter, Decoder, Encoder, SendNewlines, Status, Survey};
+use smtp_proto::wire::reply::{Reply, ReplyCollector, ReplyLeniency, ReplyRef};
+use smtp_proto::{Input, bytes::BytesMut};
 
 /// Heap allocations made by `run`, on this thread alone.
 fn allocations(run: impl FnOnce()) -> u64 {
@@ -19,13 +21,18 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| drop(kept)), 0, "giving back does not");
 }
 
+/// The rows of a file of vectors that have text, not base64, under `key`.
+fn texts(json: &str, key: &str) -> Vec<String> {
+    let rows: Vec<serde_json::Value> = serde_json::from_str(json).unwrap();
+    let texts: Vec<_> = rows.iter().filter_map(|row| row[key].as_str().map(String::from)).collect();
+    assert!(texts.len() > 100);
+    texts
+}
+
 #[test]
 fn reading_and_writing_commands_allocates_nothing() {
-    let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors/commands.json")).unwrap();
-    let lines: Vec<&str> = rows.iter().filter_map(|row| row["line"].as_str()).collect();
-    assert!(lines.len() > 500);
     let mut written = Vec::with_capacity(16_384);
-    for line in lines {
+    for line in texts(include_str!("vectors/commands.json"), "line") {
         let count = allocations(|| {
             written.clear();
             if let Ok(command) = Command::parse(line.as_bytes()) {
@@ -34,6 +41,50 @@ fn reading_and_writing_commands_allocates_nothing() {
         });
         assert_eq!(count, 0, "{line:?}");
     }
+}
+
+#[test]
+fn reading_replies_allocates_nothing() {
+    for octets in texts(include_str!("vectors/replies.json"), "octets") {
+        let count = allocations(|| {
+            if let Ok(Some(reply)) = ReplyRef::parse(octets.as_bytes(), ReplyLeniency::LENIENT) {
+                assert!(reply.lines().count() > 0);
+            }
+        });
+        assert_eq!(count, 0, "{octets:?}");
+    }
+}
+
+#[test]
+fn collecting_replies_allocates_nothing_once_warm() {
+    const REPLIES: &[u8] = b"250-5.1.1 a\r\n250 2.1.5 bcd\r\n";
+    let mut collector = ReplyCollector::new();
+    for warm in [false, true] {
+        for read in [1, 5, REPLIES.len()] {
+            let mut replies = 0;
+            let count = allocations(|| {
+                for piece in REPLIES.chunks(read) {
+                    let reply = collector.feed(&mut Input::new(piece), ReplyLeniency::LENIENT).unwrap();
+                    replies += usize::from(reply.is_some());
+                }
+            });
+            assert_eq!(replies, 1);
+            assert!(!warm || count == 0, "{count} in reads of {read}");
+        }
+    }
+}
+
+#[test]
+fn writing_replies_allocates_nothing_in_a_buffer_with_room() {
+    const FOREIGN: Reply<'_> = Reply::clean(550, (5, 7, 1), "scanner said:\r\n250 fine\u{fc}");
+    let mut out = BytesMut::with_capacity(4_096);
+    let count = allocations(|| {
+        Reply::new(250, (2, 1, 0), "Ok").write(&mut out, true);
+        FOREIGN.write(&mut out, true);
+        Reply::lines(214, (2, 0, 0), "one\ntwo").write(&mut out, false);
+    });
+    assert_eq!(count, 0);
+    assert_eq!(out.iter().filter(|&&octet| octet == b'\n').count(), 4);
 }
 
 #[test]

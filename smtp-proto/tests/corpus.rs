@@ -59,7 +59,7 @@ fn every_target_passes_short_octets_of_every_kind() {
 
 /// What every vector of a target gives it.
 const VECTORS: &[(&str, fn() -> Seeds)] =
-    &[("address", addresses), ("command", commands), ("content", content)];
+    &[("address", addresses), ("command", commands), ("content", content), ("reply", replies)];
 
 #[test]
 fn every_vector_passes_its_target() {
@@ -129,7 +129,15 @@ fn commands() -> Seeds {
     seeds(include_str!("vectors/commands.json"), |row| octets(row, "line"))
 }
 
-/// Cut in threes, so that most cuts fall into something.
+/// In pieces of three, so that most cuts fall into something.
+fn in_threes(row: &Value, key: &str) -> Option<Vec<u8>> {
+    Some([b"\x03", &octets(row, key)?[..]].concat())
+}
+
 fn content() -> Seeds {
-    seeds(include_str!("vectors/data.json"), |row| Some([b"\x03", &octets(row, "wire")?[..]].concat()))
+    seeds(include_str!("vectors/data.json"), |row| in_threes(row, "wire"))
+}
+
+fn replies() -> Seeds {
+    seeds(include_str!("vectors/replies.json"), |row| in_threes(row, "octets"))
 }
