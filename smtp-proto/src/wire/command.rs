@@ -8,9 +8,11 @@ pub use super::arguments::{Domains, Lookup, Node};
 pub use super::attributes::{Attribute, AttributeValue, Attributes};
 use super::base64::Base64;
 use super::commands;
+use super::fast;
 use super::grammar::Rules;
 pub use super::host::Hello;
 use super::leniency::{Deviations, Leniency};
+use super::number::put_number;
 use super::params::{MailParams, RcptParams};
 use super::path::{Mailbox, ReversePath};
 pub use super::verb::Verb;
@@ -108,7 +110,10 @@ impl<'b> Command<'b> {
     /// What is wrong, where, and by [`Fault::reply`] how to say so. [`Fault::BareLf`] for a line that ends with LF
     /// alone, [`Fault::Control`] for one that holds CR, LF or NUL, whatever else is wrong with it.
     pub fn parse(line: &'b [u8]) -> Result<Self, ParseError> {
-        Self::read(line, &Rules::new(Leniency::STRICT))
+        match fast::command(line) {
+            Some(command) => Ok(command),
+            None => Self::read(line, &Rules::new(Leniency::STRICT)),
+        }
     }
 
     /// As [`parse`](Self::parse); what that refuses is read again with `leniency`, and the deviations that were
@@ -128,7 +133,7 @@ impl<'b> Command<'b> {
         }
     }
 
-    fn read(line: &'b [u8], rules: &Rules) -> Result<Self, ParseError> {
+    pub(super) fn read(line: &'b [u8], rules: &Rules) -> Result<Self, ParseError> {
         let text = without_end(line, rules)?;
         let text = trim_end(text);
         commands::command(rules, text).map_err(|bad| {
@@ -269,12 +274,4 @@ fn argument(out: &mut impl BufMut, text: &[u8]) {
         out.put_u8(b' ');
         out.put_slice(text);
     }
-}
-
-/// Decimal digits without an allocation.
-fn put_number(out: &mut impl BufMut, number: u64) {
-    if number >= 10 {
-        put_number(out, number / 10);
-    }
-    out.put_u8(b'0' + (number % 10) as u8);
 }

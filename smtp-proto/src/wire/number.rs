@@ -1,9 +1,9 @@
 //! Decimal numbers without an allocation.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// Appends the digits of `n`.
-pub(crate) fn put_number(out: &mut BytesMut, mut n: u64) {
+pub(crate) fn put_number(out: &mut impl BufMut, mut n: u64) {
     // 20 digits hold 2^64 - 1.
     let mut digits = [0; 20];
     let mut begin = digits.len();
@@ -21,6 +21,7 @@ pub(crate) fn put_number(out: &mut BytesMut, mut n: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BytesMut;
     use std::string::ToString;
 
     #[test]

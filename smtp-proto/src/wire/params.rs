@@ -248,6 +248,17 @@ macro_rules! common {
                 self.raw.text
             }
 
+            /// Notes that `param` is there; whether it was before.
+            pub(super) const fn see(&mut self, param: Param) -> bool {
+                let before = self.raw.has(param);
+                self.raw.seen |= param.bit();
+                before
+            }
+
+            pub(super) const fn set_text(&mut self, text: &'b [u8]) {
+                self.raw.text = text;
+            }
+
             /// Whether there is none.
             #[must_use]
             pub const fn is_empty(&self) -> bool {
@@ -308,6 +319,14 @@ impl<'b> MailParams<'b> {
     #[must_use]
     pub const fn size(&self) -> Option<u64> {
         if self.raw.has(Param::Size) { Some(self.size) } else { None }
+    }
+
+    pub(super) const fn set_size(&mut self, size: u64) {
+        self.size = size;
+    }
+
+    pub(super) const fn set_body(&mut self, body: Body) {
+        self.body = Some(body);
     }
 
     /// BODY.
