@@ -1,0 +1,92 @@
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The few file operations a store is made of, so that a test can make any of them fail.
+///
+/// All of them block.
+pub(crate) trait Disk: Send + Sync + 'static {
+    /// A file being written.
+    type File: Write + Send;
+
+    /// Makes a folder, readable by its owner only, and those above it; one that is there is fine. A new folder's
+    /// name is durable afterwards.
+    fn make_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Makes a file, readable by its owner only. An error if the name is taken, be it by a symbolic link.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// Makes the file `to` as [`create`](Self::create) does, with the octets of `from`. After an error it is not
+    /// there.
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<Self::File>;
+
+    /// Returns when the file's octets are durable.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+
+    /// Gives a file a second name. An error if the name is taken: nothing is ever replaced.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Takes a name away.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Returns when the names in a folder are durable.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// The real one.
+#[derive(Debug)]
+pub(crate) struct RealDisk;
+
+impl Disk for RealDisk {
+    type File = File;
+
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let above = match folder.parent() {
+            Some(above) if above != Path::new("") => above,
+            _ => Path::new("."),
+        };
+        self.make_folder(above)?;
+        match DirBuilder::new().mode(0o700).create(folder) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.sync_folder(above),
+        }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<File> {
+        let mut original = File::open(from)?;
+        let mut copy = self.create(to)?;
+        match io::copy(&mut original, &mut copy) {
+            Ok(_) => Ok(copy),
+            Err(error) => {
+                let _ = fs::remove_file(to);
+                Err(error)
+            }
+        }
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+}
