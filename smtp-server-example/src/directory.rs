@@ -4,6 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use smtp_proto::wire::host::Host;
+use smtp_proto::wire::path::Mailbox;
+
 /// Somebody who has a mailbox here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct User {
@@ -51,16 +54,21 @@ impl Directory {
         Self { domains, users }
     }
 
-    /// Looks up an address: the local part without quotes, and the domain as it was written. Only `Postmaster` comes
-    /// without a domain.
+    /// Looks up an address.
     ///
     /// The local part is not interpreted: `u%foreign`, `foreign!u` and a quoted `u@foreign` are names like any other.
-    pub(crate) fn find(&self, local_part: &[u8], domain: Option<&str>) -> Found<'_> {
-        if domain.is_some_and(|domain| !self.domains.contains(&domain.to_ascii_lowercase())) {
+    /// An address literal is nobody's domain here. Only `Postmaster` comes without a domain.
+    pub(crate) fn find(&self, mailbox: Mailbox<'_>) -> Found<'_> {
+        let ours = match mailbox.host() {
+            Some(Host::Domain(domain)) => self.domains.contains(&domain.as_str().to_ascii_lowercase()),
+            Some(_) => false,
+            None => true,
+        };
+        if !ours {
             return Found::Foreign;
         }
-        let user =
-            std::str::from_utf8(local_part).ok().and_then(|name| self.users.get(&name.to_ascii_lowercase()));
+        let name: Vec<u8> = mailbox.local_value().map(|octet| octet.to_ascii_lowercase()).collect();
+        let user = std::str::from_utf8(&name).ok().and_then(|name| self.users.get(name));
         user.map_or(Found::NoUser, Found::User)
     }
 
@@ -90,39 +98,43 @@ mod tests {
         }
         use Want::{Foreign, NoUser};
         let directory = directory();
-        for (local, domain, want, why) in [
-            ("alice", Some("example.test"), Want::User("Alice"), "the plain case"),
-            ("ALICE", Some("EXAMPLE.Test"), Want::User("Alice"), "case means nothing"),
-            ("postmaster", Some("example.test"), Want::User("postmaster"), "always there"),
-            ("PostMaster", None, Want::User("postmaster"), "the one address without a domain"),
-            ("carol", Some("example.test"), NoUser, "nobody of that name"),
-            ("alice", Some("example.org"), Foreign, "somebody else's domain"),
-            ("alice", Some("mail.example.test"), Foreign, "a sub-domain is not ours unless listed"),
-            ("alice", Some("test"), Foreign, "nor is the domain above"),
-            ("alice", Some("example.test."), Foreign, "a trailing dot is another spelling, and no valid one"),
-            ("alice", Some("[127.0.0.1]"), Foreign, "an address literal is not ours unless listed"),
-            ("alice", Some("ex\u{0430}mple.test"), Foreign, "a Cyrillic look-alike"),
-            ("u@foreign.example", Some("example.test"), NoUser, "a quoted @ does not route"),
-            ("u%foreign.example", Some("example.test"), NoUser, "nor does the percent sign"),
-            ("foreign.example!alice", Some("example.test"), NoUser, "nor a bang path"),
-            ("alice+tag", Some("example.test"), NoUser, "tags are not taken"),
-            ("../alice", Some("example.test"), NoUser, "a path is a name like any other"),
-            ("", Some("example.test"), NoUser, "the empty quoted string"),
+        for (address, want, why) in [
+            ("alice@example.test", Want::User("Alice"), "the plain case"),
+            ("ALICE@EXAMPLE.Test", Want::User("Alice"), "case means nothing"),
+            ("\"al\\ice\"@example.test", Want::User("Alice"), "quotes are a spelling, not a name"),
+            ("postmaster@example.test", Want::User("postmaster"), "always there"),
+            ("PostMaster", Want::User("postmaster"), "the one address without a domain"),
+            ("carol@example.test", NoUser, "nobody of that name"),
+            ("alice@example.org", Foreign, "somebody else's domain"),
+            ("alice@mail.example.test", Foreign, "a sub-domain is not ours unless listed"),
+            ("alice@test", Foreign, "nor is the domain above"),
+            ("alice@notexample.test", Foreign, "nor one that ends like ours"),
+            ("alice@[127.0.0.1]", Foreign, "an address literal is not ours unless listed"),
+            ("alice@[IPv6:::1]", Foreign, "nor that of IPv6"),
+            ("alice@localhost", Foreign, "nor localhost"),
+            ("alice@ex\u{0430}mple.test", Foreign, "a Cyrillic look-alike"),
+            ("\"u@foreign.example\"@example.test", NoUser, "a quoted @ does not route"),
+            ("u%foreign.example@example.test", NoUser, "nor does the percent sign"),
+            ("foreign.example!alice@example.test", NoUser, "nor a bang path"),
+            ("alice+tag@example.test", NoUser, "tags are not taken"),
+            ("\"../alice\"@example.test", NoUser, "a path is a name like any other"),
+            ("\"\"@example.test", NoUser, "the empty quoted string"),
         ] {
-            match (directory.find(local.as_bytes(), domain), want) {
+            let mailbox = Mailbox::parse(address.as_bytes()).expect(address);
+            match (directory.find(mailbox), want) {
                 (Found::User(user), Want::User(name)) => assert_eq!(user.name, name, "{why}"),
                 (Found::NoUser, NoUser) | (Found::Foreign, Foreign) => {}
-                (found, _) => panic!("{why}: {local}@{domain:?} gave {found:?}"),
+                (found, _) => panic!("{why}: {address} gave {found:?}"),
             }
         }
-        assert_eq!(directory.find(b"\xFF", Some("example.test")), Found::NoUser, "octets that are no text");
     }
 
     #[test]
     fn postmaster_can_be_given_another_mailbox() {
         let postmaster = User { name: "Postmaster".to_owned(), mailbox: PathBuf::from("alice") };
         let directory = Directory::new(["example.test".to_owned()], [postmaster]);
-        let Found::User(user) = directory.find(b"postmaster", None) else { panic!("postmaster is missing") };
+        let found = directory.find(Mailbox::parse(b"Postmaster").unwrap());
+        let Found::User(user) = found else { panic!("postmaster is missing: {found:?}") };
         assert_eq!(user.mailbox, PathBuf::from("alice"));
         assert_eq!(directory.users().len(), 1);
     }

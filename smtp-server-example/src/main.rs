@@ -1,7 +1,79 @@
-//! A mail server on smtp-proto.
+//! A mail server on smtp-proto: takes mail for its own domains and delivers it to Maildirs.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
 mod directory;
 mod failure;
+mod log;
 mod queue_id;
+mod serve;
+mod session;
 mod store;
 mod trace;
-fn main() {}
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Config, Listener};
+use crate::failure::{Failure, Kind};
+use crate::log::Log;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as "errors" too, with 0 as their code.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Kind::Usage as u8 } else { 0 });
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(demo) => {
+            let listener = vec![Listener { address: demo.listen }];
+            let config = Config { data: demo.data, listener, ..Config::demo() };
+            with_log(|log| {
+                serve::run(&config, log, |addresses, directory| {
+                    addresses.first().map(|address| serve::demo_banner(&config, *address, directory))
+                })
+            })
+        }
+        Command::Serve(serve) => {
+            let config = Config::read(&serve.config)?;
+            with_log(|log| serve::run(&config, log, |_, _| None))
+        }
+        Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),
+        Command::Config(cli::Config::Show { config: Some(file) }) => {
+            print(&config::render(&Config::read(&file)?))
+        }
+        Command::Config(cli::Config::Example) => print(&config::example()),
+    }
+}
+
+fn with_log(run: impl FnOnce(&Log) -> Result<(), Failure>) -> Result<(), Failure> {
+    let (log, writer) = Log::start(io::stdout())
+        .map_err(|error| Failure::new(Kind::System, format!("can't start a thread: {error}")))?;
+    let result = run(&log);
+    drop(log);
+    writer.finish();
+    result
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Failure::new(Kind::Io, format!("can't write to standard output: {error}")))
+}

@@ -30,9 +30,8 @@ enum State {
 
 impl Upload {
     /// Nothing is written yet; `headers` will stand above the content.
-    pub(crate) fn new(store: Arc<dyn Store>, delivery: Delivery, headers: &str) -> Self {
-        let (delivery, buffer) = (Arc::new(delivery), headers.as_bytes().to_vec());
-        Self { store, delivery, buffer, octets: 0, state: State::New }
+    pub(crate) fn new(store: Arc<dyn Store>, delivery: Delivery, headers: Vec<u8>) -> Self {
+        Self { store, delivery: Arc::new(delivery), buffer: headers, octets: 0, state: State::New }
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {
@@ -148,7 +147,7 @@ mod tests {
     async fn upload(probe: &Arc<Probe>, content: &[u8]) -> io::Result<Receipt> {
         let now = jiff::Timestamp::now();
         let delivery = Delivery { id: QueueIds::new().next(now), arrived: now, to: Vec::new() };
-        let mut upload = Upload::new(Arc::new(Arc::clone(probe)), delivery, "H: 1\r\n");
+        let mut upload = Upload::new(Arc::new(Arc::clone(probe)), delivery, b"H: 1\r\n".to_vec());
         for slice in content.chunks(1000) {
             upload.write(slice).await;
             assert!(upload.buffer.len() < BUFFER + 1000, "memory is bounded");

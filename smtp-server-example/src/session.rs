@@ -1,0 +1,242 @@
+//! One client's session: what the core asks, answered from the directory and the store.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use smtp_proto::server::{CloseReason, Facts, ResetCause, Step};
+use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePathBuf};
+use smtp_proto::wire::reply::Reply;
+use smtp_tokio::Connection;
+
+use crate::directory::{Directory, Found, User};
+use crate::log::{Event, Log};
+use crate::queue_id::QueueIds;
+use crate::store::{Delivery, Store, Upload};
+use crate::trace;
+
+/// A recipient of ours that does not exist (RFC 3463 §3.2).
+const NO_SUCH_USER: Reply<'static> = Reply::new(550, (5, 1, 1), "No such user here");
+/// A recipient elsewhere.
+const NO_RELAY: Reply<'static> = Reply::new(550, (5, 7, 1), "Relaying denied: that domain is not served here");
+/// The store failed; it says why in our log, not to the client.
+const NOT_STORED: Reply<'static> = Reply::new(451, (4, 3, 0), "Could not store the message, try again later");
+/// The store is full.
+const NO_ROOM: Reply<'static> = Reply::new(452, (4, 3, 1), "Not enough room for the message, try again later");
+
+/// Refused recipients that a log line names; a client chooses how many there are.
+const REFUSED_NAMED: usize = 5;
+
+/// What all sessions share.
+pub(crate) struct Service {
+    pub(crate) host: String,
+    pub(crate) directory: Directory,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ids: QueueIds,
+    pub(crate) log: Log,
+}
+
+/// What was said since MAIL.
+struct Transaction {
+    began: Instant,
+    peer: Option<SocketAddr>,
+    hello: Vec<u8>,
+    sender: ReversePathBuf,
+    /// The recipients taken, as they were given.
+    recipients: Vec<MailboxBuf>,
+    /// Their mailboxes, each once.
+    to: Vec<Arc<User>>,
+    refused: Vec<(MailboxBuf, Reply<'static>)>,
+    refused_count: usize,
+    upload: Option<Upload>,
+}
+
+impl Service {
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(self: Arc<Self>, mut connection: Connection) {
+        let peer = connection.facts().peer().remote();
+        if let Err(error) = self.converse(&mut connection).await {
+            self.log.event("broken").maybe("peer", peer).field("error", error);
+        }
+    }
+
+    async fn converse(&self, connection: &mut Connection) -> std::io::Result<()> {
+        let peer = connection.facts().peer().remote();
+        let mut transaction: Option<Transaction> = None;
+        while let Some(step) = connection.next().await? {
+            match step {
+                Step::Mail(mail) => {
+                    transaction = Some(Transaction::new(mail.facts(), mail.sender().to_owned()));
+                    mail.accept();
+                }
+                Step::Rcpt(rcpt) => match &mut transaction {
+                    Some(transaction) => rcpt.decide(self.recipient(transaction, rcpt.mailbox())),
+                    None => rcpt.or_default(),
+                },
+                Step::Data(data) => match &mut transaction {
+                    Some(transaction) => {
+                        transaction.upload = Some(self.begin(transaction, data.facts()));
+                        data.accept();
+                    }
+                    None => data.or_default(),
+                },
+                Step::Content(octets) => {
+                    if let Some(upload) = transaction.as_mut().and_then(|open| open.upload.as_mut()) {
+                        upload.write(octets).await;
+                    }
+                }
+                Step::Verdict(verdict) => match transaction.take() {
+                    Some(done) => match self.deliver(done).await {
+                        Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), &said)),
+                        Err(refusal) => verdict.refuse(&refusal),
+                    },
+                    None => verdict.refuse(&NOT_STORED),
+                },
+                Step::Reset(cause) => {
+                    if let Some(given_up) = transaction.take() {
+                        self.log_given_up(&given_up, cause);
+                    }
+                }
+                Step::Close(reason) => self.log_close(peer, reason),
+                other => other.or_default(),
+            }
+        }
+        Ok(())
+    }
+
+    fn recipient(&self, transaction: &mut Transaction, mailbox: Mailbox<'_>) -> Result<(), Reply<'static>> {
+        let refusal = match self.directory.find(mailbox) {
+            Found::User(user) => {
+                transaction.recipients.push(mailbox.to_owned());
+                if !transaction.to.iter().any(|known| known.mailbox == user.mailbox) {
+                    transaction.to.push(Arc::clone(user));
+                }
+                return Ok(());
+            }
+            Found::NoUser => NO_SUCH_USER,
+            Found::Foreign => NO_RELAY,
+        };
+        transaction.refused_count += 1;
+        if transaction.refused.len() < REFUSED_NAMED {
+            transaction.refused.push((mailbox.to_owned(), refusal));
+        }
+        Err(refusal)
+    }
+
+    fn begin(&self, transaction: &Transaction, facts: &Facts) -> Upload {
+        let arrived = Timestamp::now();
+        let delivery = Delivery { id: self.ids.next(arrived), arrived, to: transaction.to.clone() };
+        let recipient = match &transaction.recipients[..] {
+            [one] => Some(one.as_mailbox()),
+            _ => None,
+        };
+        let sender = transaction.sender.as_path();
+        let headers = trace::headers(facts, &self.host, sender, delivery.id, arrived, recipient);
+        Upload::new(Arc::clone(&self.store), delivery, headers)
+    }
+
+    /// Returns what to say. When it says yes, the message is durable.
+    async fn deliver(&self, mut transaction: Transaction) -> Result<String, Reply<'static>> {
+        let Some(upload) = transaction.upload.take() else { return Err(NOT_STORED) };
+        let (id, octets) = (upload.delivery().id, upload.octets());
+        let stored = upload.commit().await;
+        let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
+        match stored {
+            Ok(receipt) => {
+                event("delivered").field("file", receipt);
+                Ok(format!("Ok: delivered as {id}"))
+            }
+            Err(error) => {
+                let full = matches!(
+                    error.kind(),
+                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                );
+                event("failed").field("error", error);
+                Err(if full { NO_ROOM } else { NOT_STORED })
+            }
+        }
+    }
+
+    fn log_given_up(&self, transaction: &Transaction, cause: ResetCause) {
+        transaction.event(&self.log, "dropped").field("why", name(&cause));
+    }
+
+    fn log_close(&self, peer: Option<SocketAddr>, reason: CloseReason) {
+        match reason {
+            CloseReason::Quit | CloseReason::PeerGone | CloseReason::Probe => {}
+            reason => drop(self.log.event("closed").maybe("peer", peer).field("why", name(&reason))),
+        }
+    }
+}
+
+impl Transaction {
+    fn new(facts: &Facts, sender: ReversePathBuf) -> Self {
+        Self {
+            began: Instant::now(),
+            peer: facts.peer().remote(),
+            hello: facts.hello().to_vec(),
+            sender,
+            recipients: Vec::new(),
+            to: Vec::new(),
+            refused: Vec::new(),
+            refused_count: 0,
+            upload: None,
+        }
+    }
+
+    fn event<'l>(&self, log: &'l Log, name: &str) -> Event<'l> {
+        let to: Vec<_> = self.recipients.iter().map(|recipient| format!("<{recipient}>")).collect();
+        let mut event = log.event(name).field("from", &self.sender).field("to", to.join(","));
+        if self.refused_count > 0 {
+            event = event.field("refused", self.refused_text());
+        }
+        event
+            .maybe("peer", self.peer)
+            .octets("hello", &self.hello)
+            .field("ms", self.began.elapsed().as_millis())
+    }
+
+    fn refused_text(&self) -> String {
+        let mut text: Vec<_> =
+            self.refused.iter().map(|(mailbox, reply)| format!("<{mailbox}> {}", reply.code())).collect();
+        let more = self.refused_count - self.refused.len();
+        if more > 0 {
+            text.push(format!("{more} more"));
+        }
+        text.join(", ")
+    }
+}
+
+/// A variant's name as log lines have it: `BareNewline` is `bare-newline`.
+fn name(variant: &impl std::fmt::Debug) -> String {
+    let mut name = String::new();
+    for c in format!("{variant:?}").chars() {
+        match c {
+            'A'..='Z' => {
+                if name.ends_with(|last: char| last.is_ascii_lowercase()) {
+                    name.push('-');
+                }
+                name.push(c.to_ascii_lowercase());
+            }
+            '(' => name.push('-'),
+            ')' => {}
+            c => name.push(c),
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use smtp_proto::server::{Abuse, ForeignProtocol};
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_logged_in_kebab_case() {
+        assert_eq!(name(&ResetCause::BareNewline), "bare-newline");
+        assert_eq!(name(&CloseReason::Abuse(Abuse::OutOfStep)), "abuse-out-of-step");
+        assert_eq!(name(&CloseReason::NotSmtp(ForeignProtocol::Http)), "not-smtp-http");
+    }
+}
