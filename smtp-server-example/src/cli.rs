@@ -25,13 +25,10 @@ Exit codes follow sysexits.h: 64 command line, 66 file missing or unreadable, 69
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs a server to play with, without any settings
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(Demo),
-    /// Runs the server by a settings file
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
-    /// Shows what can be set
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
 }

@@ -116,7 +116,11 @@ impl Config {
             return wrong("hostname", format!("`{}` is no domain", self.hostname), no_domain);
         }
         if self.domains.is_empty() {
-            return wrong("domains", "no domain is listed".into(), "list the domains whose mail is taken here");
+            return wrong(
+                "domains",
+                "no domain is listed".into(),
+                "list the domains whose mail is taken here",
+            );
         }
         for (i, domain) in self.domains.iter().enumerate() {
             if !is_domain(domain) {
@@ -127,9 +131,8 @@ impl Config {
             return wrong("listener", "no listener is left".into(), "leave `listener` out for the default");
         }
         for (i, user) in self.user.iter().enumerate() {
-            self.check_user(i, user).or_else(|(key, what, help)| {
-                wrong(&format!("user.{i}.{key}"), what, help)
-            })?;
+            self.check_user(i, user)
+                .or_else(|(key, what, help)| wrong(&format!("user.{i}.{key}"), what, help))?;
         }
         self.limits.check().or_else(|(key, least)| {
             wrong(&format!("limits.{key}"), format!("`{key}` is too small"), &format!("use {least} or more"))
@@ -199,10 +202,8 @@ fn stays_below(folder: &Path) -> bool {
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(Kind::NoInput, format!("can't read {}: {error}", path.display()));
     match error.kind() {
-        io::ErrorKind::NotFound => failure.help(format!(
-            "begin with an example:\nsmtp-server-example config example > {}",
-            path.display()
-        )),
+        io::ErrorKind::NotFound => failure
+            .help(format!("begin with an example:\nsmtp-server-example config example > {}", path.display())),
         io::ErrorKind::PermissionDenied => failure.help("make it readable for the user that runs the server"),
         _ => failure,
     }

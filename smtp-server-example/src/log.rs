@@ -102,7 +102,8 @@ impl Event<'_> {
     fn put(&mut self, key: &str, value: &[u8]) {
         // INVARIANT: writing to a String does not fail.
         let _ = write!(self.text, " {key}=");
-        let plain = !value.is_empty() && value.iter().all(|&c| c.is_ascii_graphic() && !b"\"\\=".contains(&c));
+        let plain =
+            !value.is_empty() && value.iter().all(|&c| c.is_ascii_graphic() && !b"\"\\=".contains(&c));
         if plain {
             self.text.push_str(&value.escape_ascii().to_string().replace("\\'", "'"));
         } else {

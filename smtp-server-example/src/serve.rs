@@ -137,12 +137,10 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(Kind::System, format!("can't watch for signals: {error}")))
+            signal(kind)
+                .map_err(|error| Failure::new(Kind::System, format!("can't watch for signals: {error}")))
         };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
     async fn next(&mut self) {
@@ -167,9 +165,9 @@ fn no_folder(folder: &Path, error: &io::Error) -> Failure {
     let what = format!("can't make the mailbox {}: {error}", folder.display());
     let failure = Failure::new(Kind::CantCreate, what);
     match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            failure.help("let the user that runs the server write there, or choose another folder with --data or `data`")
-        }
+        io::ErrorKind::PermissionDenied => failure.help(
+            "let the user that runs the server write there, or choose another folder with --data or `data`",
+        ),
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             failure.help("a file is in its way: move it, or choose another folder with --data or `data`")
         }
@@ -199,7 +197,8 @@ fn not_bound(address: SocketAddr, error: &io::Error) -> Failure {
 
 /// What `demo` says at its start.
 pub(crate) fn demo_banner(config: &Config, address: SocketAddr, directory: &Directory) -> String {
-    let mut text = format!("\nMail for {} is taken on {address}. It lands in:\n\n", config.domains.join(", "));
+    let mut text =
+        format!("\nMail for {} is taken on {address}. It lands in:\n\n", config.domains.join(", "));
     for user in directory.users() {
         for domain in &config.domains {
             let folder: PathBuf = config.data.join(&user.mailbox).join("new");

@@ -19,11 +19,13 @@ use crate::trace;
 /// A recipient of ours that does not exist (RFC 3463 §3.2).
 const NO_SUCH_USER: Reply<'static> = Reply::new(550, (5, 1, 1), "No such user here");
 /// A recipient elsewhere.
-const NO_RELAY: Reply<'static> = Reply::new(550, (5, 7, 1), "Relaying denied: that domain is not served here");
+const NO_RELAY: Reply<'static> =
+    Reply::new(550, (5, 7, 1), "Relaying denied: that domain is not served here");
 /// The store failed; it says why in our log, not to the client.
 const NOT_STORED: Reply<'static> = Reply::new(451, (4, 3, 0), "Could not store the message, try again later");
 /// The store is full.
-const NO_ROOM: Reply<'static> = Reply::new(452, (4, 3, 1), "Not enough room for the message, try again later");
+const NO_ROOM: Reply<'static> =
+    Reply::new(452, (4, 3, 1), "Not enough room for the message, try again later");
 
 /// Refused recipients that a log line names; a client chooses how many there are.
 const REFUSED_NAMED: usize = 5;
@@ -70,29 +72,33 @@ impl Service {
                     transaction = Some(Transaction::new(mail.facts(), mail.sender().to_owned()));
                     mail.accept();
                 }
-                Step::Rcpt(rcpt) => match &mut transaction {
-                    Some(transaction) => rcpt.decide(self.recipient(transaction, rcpt.mailbox())),
-                    None => rcpt.or_default(),
-                },
-                Step::Data(data) => match &mut transaction {
-                    Some(transaction) => {
-                        transaction.upload = Some(self.begin(transaction, data.facts()));
+                // The core puts MAIL before these. Were it not so, the client would be told 451: that is what a step
+                // without an answer means.
+                Step::Rcpt(rcpt) => {
+                    if let Some(open) = &mut transaction {
+                        let decision = self.recipient(open, rcpt.mailbox());
+                        rcpt.decide(decision);
+                    }
+                }
+                Step::Data(data) => {
+                    if let Some(open) = &mut transaction {
+                        open.upload = Some(self.begin(open, data.facts()));
                         data.accept();
                     }
-                    None => data.or_default(),
-                },
+                }
                 Step::Content(octets) => {
                     if let Some(upload) = transaction.as_mut().and_then(|open| open.upload.as_mut()) {
                         upload.write(octets).await;
                     }
                 }
-                Step::Verdict(verdict) => match transaction.take() {
-                    Some(done) => match self.deliver(done).await {
-                        Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), &said)),
-                        Err(refusal) => verdict.refuse(&refusal),
-                    },
-                    None => verdict.refuse(&NOT_STORED),
-                },
+                Step::Verdict(verdict) => {
+                    if let Some(whole) = transaction.take() {
+                        match self.deliver(whole).await {
+                            Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), &said)),
+                            Err(refusal) => verdict.refuse(&refusal),
+                        }
+                    }
+                }
                 Step::Reset(cause) => {
                     if let Some(given_up) = transaction.take() {
                         self.log_given_up(&given_up, cause);
@@ -159,7 +165,13 @@ impl Service {
     }
 
     fn log_given_up(&self, transaction: &Transaction, cause: ResetCause) {
-        transaction.event(&self.log, "dropped").field("why", name(&cause));
+        let event = if transaction.recipients.is_empty() && transaction.refused_count > 0 {
+            "refused"
+        } else {
+            "dropped"
+        };
+        let id = transaction.upload.as_ref().map(|upload| upload.delivery().id);
+        transaction.event(&self.log, event).maybe("id", id).field("why", name(&cause));
     }
 
     fn log_close(&self, peer: Option<SocketAddr>, reason: CloseReason) {
@@ -187,7 +199,10 @@ impl Transaction {
 
     fn event<'l>(&self, log: &'l Log, name: &str) -> Event<'l> {
         let to: Vec<_> = self.recipients.iter().map(|recipient| format!("<{recipient}>")).collect();
-        let mut event = log.event(name).field("from", &self.sender).field("to", to.join(","));
+        let mut event = log.event(name).field("from", &self.sender);
+        if !to.is_empty() {
+            event = event.field("to", to.join(","));
+        }
         if self.refused_count > 0 {
             event = event.field("refused", self.refused_text());
         }

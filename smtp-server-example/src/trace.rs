@@ -36,7 +36,11 @@ mod tests {
     fn a_date_is_written_as_rfc_5322_wants_it() {
         for (moment, want, why) in [
             ("2026-05-05T09:03:01+02:00[+02:00]", "Tue, 05 May 2026 09:03:01 +0200", "a day of two digits"),
-            ("2026-12-31T23:59:59-05:30[-05:30]", "Thu, 31 Dec 2026 23:59:59 -0530", "west, and half an hour"),
+            (
+                "2026-12-31T23:59:59-05:30[-05:30]",
+                "Thu, 31 Dec 2026 23:59:59 -0530",
+                "west, and half an hour",
+            ),
             ("2026-02-28T00:00:00Z[UTC]", "Sat, 28 Feb 2026 00:00:00 +0000", "UTC is a number, not a name"),
         ] {
             let moment: ZonedDateTime = moment.parse().unwrap();

@@ -16,7 +16,8 @@ pub(super) struct Document<'d> {
 
 impl<'d> Document<'d> {
     pub(super) fn parse(file: &'d str, text: &'d str) -> Result<Self, Failure> {
-        let root = DeTable::parse(text).map_err(|error| located(file, text, error.span(), error.message()))?;
+        let root =
+            DeTable::parse(text).map_err(|error| located(file, text, error.span(), error.message()))?;
         Ok(Self { file, text, root })
     }
 
@@ -49,8 +50,11 @@ impl<'d> Document<'d> {
 
     fn find(&self, path: &str) -> Option<Range<usize>> {
         let mut steps = path.split('.');
-        let (key, mut value) =
-            self.root.get_ref().iter().find(|(key, _)| Some(key.get_ref().as_ref()) == steps.clone().next())?;
+        let (key, mut value) = self
+            .root
+            .get_ref()
+            .iter()
+            .find(|(key, _)| Some(key.get_ref().as_ref()) == steps.clone().next())?;
         steps.next();
         let mut span = key.span();
         for step in steps {
@@ -72,7 +76,8 @@ impl<'d> Document<'d> {
 
 fn collect_unknown(above: &str, table: &DeTable<'_>, unknown: &mut Vec<(Range<usize>, String)>) {
     for (key, value) in table {
-        let path = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+        let path =
+            if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
         if !keys::is_known(&path) {
             unknown.push((key.span(), path));
             continue;

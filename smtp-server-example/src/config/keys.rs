@@ -40,7 +40,11 @@ const KEYS: &[Key] = &[
         "Whose mail is taken. A sub-domain is another domain: list it too. Mail for any other domain is refused \
          with 550 5.7.1.",
     ),
-    key("data", "folder", "Holds a Maildir for each user. A relative path is taken from where the server was started."),
+    key(
+        "data",
+        "folder",
+        "Holds a Maildir for each user. A relative path is taken from where the server was started.",
+    ),
     key(
         "limits.message_octets",
         "octets",
@@ -86,7 +90,11 @@ const KEYS: &[Key] = &[
         "Who gets mail, one [[user]] for each: name@ every domain of `domains`. Case makes no difference. postmaster \
          exists always (RFC 5321 §4.5.1).",
     ),
-    key("user.mailbox", "folder", "This user's Maildir, below `data` unless it is absolute. The name, if not given."),
+    key(
+        "user.mailbox",
+        "folder",
+        "This user's Maildir, below `data` unless it is absolute. The name, if not given.",
+    ),
 ];
 
 /// The keys of the table `section`; those outside any table for "".
@@ -139,14 +147,17 @@ pub(super) fn suggestion(path: &str) -> String {
     }
     let nearest = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
     match nearest {
-        Some((distance, nearest)) if distance <= 2.max(name.len() / 3) => format!("did you mean `{nearest}`?"),
+        Some((distance, nearest)) if distance <= 2.max(name.len() / 3) => {
+            format!("did you mean `{nearest}`?")
+        }
         _ => format!("known here: {}", known.join(", ")),
     }
 }
 
 /// Every default.
 pub(crate) fn defaults() -> String {
-    let mut out = String::from("# Every setting with its default. `config example` prints a file to begin with.\n");
+    let mut out =
+        String::from("# Every setting with its default. `config example` prints a file to begin with.\n");
     let mut config = Config::demo();
     config.user.truncate(1);
     write_document(&mut out, &config, |key, value| match key.required || key.section() == "user" {
@@ -196,10 +207,11 @@ fn write_section(
     with_comments: bool,
     line: &impl Fn(&Key, &Value) -> String,
 ) {
+    let mut gap = name.is_empty();
     for key in section(name) {
         let Some(value) = values.get(key.name()) else { continue };
         if with_comments {
-            if !out.ends_with("]\n") {
+            if std::mem::replace(&mut gap, true) {
                 out.push('\n');
             }
             key.comment(out);
