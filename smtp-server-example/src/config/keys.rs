@@ -228,3 +228,39 @@ fn as_table(config: &Config) -> Table {
     // INVARIANT: the types are plain; only paths that are no text can fail, and such a path can't be written in TOML.
     Table::try_from(&config).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_has_exactly_the_keys_that_are_read() {
+        let mut read = BTreeSet::new();
+        for (name, value) in as_table(&Config::demo()) {
+            let mut add = |inner: &Table| read.extend(inner.keys().map(|key| format!("{name}.{key}")));
+            match &value {
+                Value::Table(inner) => add(inner),
+                Value::Array(list) if list.iter().all(Value::is_table) => {
+                    list.iter().filter_map(Value::as_table).for_each(add);
+                }
+                _ => drop(read.insert(name)),
+            }
+        }
+        let described: BTreeSet<_> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+        assert_eq!(described, read);
+    }
+
+    #[test]
+    fn every_default_is_printed_with_its_unit_and_reason() {
+        let shown = defaults();
+        for key in KEYS {
+            let line = format!("{} = ", key.name());
+            assert!(shown.contains(&line), "{} is missing in\n{shown}", key.path);
+            let unit = key.unit.split(' ').next_back().unwrap();
+            assert!(shown.contains(&format!("{unit}]")) || shown.contains(&format!("{unit}, required]")));
+            assert!(key.why.len() > 20 && key.why.ends_with('.'), "{} has no reason", key.path);
+        }
+    }
+}
