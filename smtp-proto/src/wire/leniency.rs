@@ -97,6 +97,9 @@ deviations! {
     45 REPLY_HASHED_CODE, "reply_hashed_code";
     /// A reply line over 4,096 octets or more than 256 of them: the text beyond is dropped, the code stands.
     46 REPLY_OVERLONG, "reply_overlong";
+    /// `AUTH=LOGIN` in an EHLO response: its mechanisms count as those of `AUTH`. Sent by web mail providers and
+    /// groupware, for clients older than RFC 2554.
+    47 EHLO_AUTH_EQUALS, "ehlo_auth_equals";
 }
 
 impl Leniency {
@@ -135,7 +138,8 @@ impl Leniency {
         .with(Self::REPLY_SECOND_DIGIT)
         .with(Self::REPLY_CONTROL)
         .with(Self::REPLY_HASHED_CODE)
-        .with(Self::REPLY_OVERLONG);
+        .with(Self::REPLY_OVERLONG)
+        .with(Self::EHLO_AUTH_EQUALS);
 
     /// For a client that is owed one reply: it must live with the servers there are.
     pub const REPLIES: Self = Self::REPLIES_OWED.with(Self::REPLY_EMPTY_LINE).with(Self::REPLY_SEPARATOR);

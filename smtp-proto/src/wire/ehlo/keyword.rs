@@ -141,6 +141,42 @@ impl Keyword {
     }
 }
 
+impl Keyword {
+    /// The keyword that stands in front of `rest`, and its length: what [`parse`](Self::parse) finds in the first word.
+    ///
+    /// An octet of at most SP must stand behind the word. Declines where fewer than eight octets are there, too.
+    pub(super) fn at(rest: &[u8]) -> Option<(Self, usize)> {
+        let word = u64::from_le_bytes(*rest.first_chunk()?);
+        let end = first_up_to_space(word);
+        let word = if end < 8 { word & ((1 << (8 * end)) - 1) } else { word };
+        let keyword = Self::by_first_word(upper(word))?;
+        let name = keyword.as_str().as_bytes();
+        if end < 8 {
+            return (name.len() == end).then_some((keyword, end));
+        }
+        let behind = rest.get(8..name.len())?;
+        let ends = *rest.get(name.len())? <= b' ';
+        (ends && behind.eq_ignore_ascii_case(&name[8..])).then_some((keyword, name.len()))
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * ONES;
+
+/// The offset of the first octet up to SP in the word, or 8.
+const fn first_up_to_space(word: u64) -> usize {
+    (word.wrapping_sub(0x21 * ONES) & !word & HIGH).trailing_zeros() as usize / 8
+}
+
+/// The word with its ASCII letters in upper case.
+const fn upper(word: u64) -> u64 {
+    let low = word & !HIGH;
+    let from_a = low + (0x80 - b'a' as u64) * ONES;
+    let beyond_z = low + (0x80 - b'z' as u64 - 1) * ONES;
+    let lower = from_a & !beyond_z & !word & HIGH;
+    word ^ (lower >> 2)
+}
+
 impl fmt::Display for Keyword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

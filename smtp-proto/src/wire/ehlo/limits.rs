@@ -1,5 +1,8 @@
 //! LIMITS (RFC 9422).
 
+use super::words::Params;
+use crate::wire::values::number;
+
 /// Largest value: six digits (RFC 9422 §3).
 const MOST: u32 = 999_999;
 
@@ -49,6 +52,24 @@ impl Limits {
     #[must_use]
     pub const fn with_rcpt_domain_max(self, n: u32) -> Self {
         Self { rcpt_domain_max: Some(in_range(n)), ..self }
+    }
+
+    /// Adds what the parameters of a LIMITS line say. An unknown item, or a known one without a number of 1 to six
+    /// digits, the first not 0 (RFC 9422 §3), is ignored; of one that comes twice the first valid one counts.
+    pub(super) fn add(&mut self, params: Params<'_>) {
+        for item in params {
+            let Some(equals) = item.iter().position(|&octet| octet == b'=') else { continue };
+            let (name, value) = (&item[..equals], &item[equals + 1..]);
+            let limit = match () {
+                () if name.eq_ignore_ascii_case(b"RCPTMAX") => &mut self.rcpt_max,
+                () if name.eq_ignore_ascii_case(b"MAILMAX") => &mut self.mail_max,
+                () if name.eq_ignore_ascii_case(b"RCPTDOMAINMAX") => &mut self.rcpt_domain_max,
+                () => continue,
+            };
+            if limit.is_none() && value.first() != Some(&b'0') {
+                *limit = number(value, 6).map(|n| n as u32);
+            }
+        }
     }
 
     /// The items that are there, with their names up to "=".

@@ -50,7 +50,7 @@ impl ReplyCollector {
         let mut machine = match self.begun.take() {
             Some(machine) => machine,
             None => {
-                if let Some(plain) = plain::read(rest, leniency, |_| {}) {
+                if let Some(plain) = plain::read(rest, leniency, |_, _| {}) {
                     let reply = ReplyRef::plain(rest, plain);
                     self.reply.assign(reply);
                     input.take(reply.consumed());

@@ -9,7 +9,7 @@ mod enhanced;
 mod lines;
 mod machine;
 mod parse;
-mod plain;
+pub(crate) mod plain;
 #[cfg(feature = "serde")]
 mod serde;
 mod write;

@@ -58,7 +58,7 @@ impl<'b> ReplyRef<'b> {
     /// # Errors
     /// As soon as `input` can't become a reply that `leniency` lets through, also before its end has come.
     pub fn parse(input: &'b [u8], leniency: Leniency) -> Result<Option<Self>, ReplyError> {
-        match plain::read(input, leniency, |_| {}) {
+        match plain::read(input, leniency, |_, _| {}) {
             Some(plain) => Ok(Some(Self::plain(input, plain))),
             None => Self::parse_unusual(input, leniency),
         }

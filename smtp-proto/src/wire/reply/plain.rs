@@ -18,10 +18,14 @@ pub(crate) struct Plain {
     pub(super) enhanced: Option<EnhancedCode>,
 }
 
-/// Reads the reply in front of `input` and hands `each` the raw text of its lines; `None` for anything unusual, then
-/// `each` may have seen some lines.
+/// Reads the reply in front of `input` and hands `each` the octets from each line's text on, and how many belong to it;
+/// `None` for anything unusual, then `each` may have seen some lines.
 #[inline]
-pub(crate) fn read<'b>(input: &'b [u8], leniency: Leniency, mut each: impl FnMut(&'b [u8])) -> Option<Plain> {
+pub(crate) fn read<'b>(
+    input: &'b [u8],
+    leniency: Leniency,
+    mut each: impl FnMut(&'b [u8], usize),
+) -> Option<Plain> {
     let first = load(input)?;
     let code = code_of(first)?;
     let class = (code / 100) as u8;
@@ -44,7 +48,7 @@ pub(crate) fn read<'b>(input: &'b [u8], leniency: Leniency, mut each: impl FnMut
         } else if text.first() == Some(&b'#') && leniency.allows(Leniency::REPLY_HASHED_CODE) {
             return None;
         }
-        each(text);
+        each(&line[4..], text.len());
         let len = begin + end + 2;
         if end + 2 > REPLY_LINE || lines > REPLY_LINES || len > REPLY_OCTETS {
             return None;
