@@ -66,3 +66,16 @@ pub const CONTENT_ROOM: usize = 65_536;
 /// Octets swallowed of a message over its size limit, as a multiple of that limit, before the session ends: the
 /// 552 at the end is worth reading ten messages for, no more.
 pub const OVERSIZE_FACTOR: u64 = 10;
+
+/// Fewest SCRAM iterations that our client computes with, and that keys are derived with (RFC 5802 §5.1,
+/// RFC 7677 §4): fewer make a password that leaks cheap to guess. A client's own floor is settable.
+pub const SCRAM_MIN_ITERATIONS: u32 = 4_096;
+
+/// Most SCRAM iterations that our client computes with; a server that asks for more wants its time.
+pub const SCRAM_MAX_ITERATIONS: u32 = 1_000_000;
+
+/// Octets of the salt made up for an unknown user; real salts of another length would stand out.
+pub const SCRAM_SALT: usize = 16;
+
+/// Longest trace of ANONYMOUS in characters (RFC 4505 §3).
+pub const ANONYMOUS_TRACE: usize = 255;

@@ -65,6 +65,26 @@ impl Mechanism {
         }
     }
 
+    /// Whether it binds to the TLS channel: the -PLUS forms.
+    #[must_use]
+    pub fn binds_channel(self) -> bool {
+        self == Self::SCRAM_SHA_1_PLUS || self == Self::SCRAM_SHA_256_PLUS
+    }
+
+    /// SCRAM with either hash, with or without channel binding.
+    #[must_use]
+    pub fn is_scram(self) -> bool {
+        self.binds_channel() || self == Self::SCRAM_SHA_1 || self == Self::SCRAM_SHA_256
+    }
+
+    /// Whether who hears the exchange has all that it takes to log in: true of PLAIN, LOGIN and the token
+    /// mechanisms, which belong under TLS, and of names not known here.
+    #[must_use]
+    pub fn shows_secret(self) -> bool {
+        let hidden = [Self::CRAM_MD5, Self::EXTERNAL, Self::ANONYMOUS];
+        !self.is_scram() && !hidden.contains(&self)
+    }
+
     /// The name in upper case.
     #[must_use]
     pub fn as_str(&self) -> &str {
