@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use memchr::memchr;
 use ours::wire::command::Command;
-use ours::wire::reply::{ReplyLeniency, ReplyRef};
+use ours::wire::leniency::Leniency;
+use ours::wire::reply::ReplyRef;
 
 use crate::{Contender, Group, OURS, corpus};
 
@@ -46,12 +47,12 @@ fn commands() -> Vec<Contender> {
 }
 
 fn reply(octets: &[u8]) {
-    let reply = ReplyRef::parse(octets, ReplyLeniency::LENIENT).expect("accepted");
+    let reply = ReplyRef::parse(octets, Leniency::REPLIES).expect("accepted");
     black_box(reply.expect("whole"));
 }
 
 fn reply_text(octets: &[u8]) {
-    let reply = ReplyRef::parse(octets, ReplyLeniency::LENIENT).expect("accepted");
+    let reply = ReplyRef::parse(octets, Leniency::REPLIES).expect("accepted");
     for line in reply.expect("whole").lines() {
         black_box(line);
     }

@@ -3,7 +3,8 @@
 use allocation_counter::measure;
 use smtp_proto::wire::command::Command;
 use smtp_proto::wire::content::{BareNewlines, ChunkCounter, Decoder, Encoder, SendNewlines, Status, Survey};
-use smtp_proto::wire::reply::{Reply, ReplyCollector, ReplyLeniency, ReplyRef};
+use smtp_proto::wire::leniency::Leniency;
+use smtp_proto::wire::reply::{Reply, ReplyCollector, ReplyRef};
 use smtp_proto::{Input, bytes::BytesMut};
 
 /// Heap allocations made by `run`, on this thread alone.
@@ -47,7 +48,7 @@ fn reading_and_writing_commands_allocates_nothing() {
 fn reading_replies_allocates_nothing() {
     for octets in texts(include_str!("vectors/replies.json"), "octets") {
         let count = allocations(|| {
-            if let Ok(Some(reply)) = ReplyRef::parse(octets.as_bytes(), ReplyLeniency::LENIENT) {
+            if let Ok(Some(reply)) = ReplyRef::parse(octets.as_bytes(), Leniency::REPLIES) {
                 assert!(reply.lines().count() > 0);
             }
         });
@@ -64,7 +65,7 @@ fn collecting_replies_allocates_nothing_once_warm() {
             let mut replies = 0;
             let count = allocations(|| {
                 for piece in REPLIES.chunks(read) {
-                    let reply = collector.feed(&mut Input::new(piece), ReplyLeniency::LENIENT).unwrap();
+                    let reply = collector.feed(&mut Input::new(piece), Leniency::REPLIES).unwrap();
                     replies += usize::from(reply.is_some());
                 }
             });
