@@ -12,6 +12,9 @@ use smtp_proto::wire::base64::Base64;
 /// Seeds by file name.
 type Seeds = BTreeMap<String, Vec<u8>>;
 
+/// A target and what every vector gives it.
+type Vectors = (&'static str, fn() -> Seeds);
+
 fn folder(target: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "fuzz", "seeds", target].iter().collect()
 }
@@ -57,8 +60,7 @@ fn every_target_passes_short_octets_of_every_kind() {
     }
 }
 
-/// What every vector of a target gives it.
-const VECTORS: &[(&str, fn() -> Seeds)] =
+const VECTORS: &[Vectors] =
     &[("address", addresses), ("command", commands), ("content", content), ("reply", replies)];
 
 #[test]
