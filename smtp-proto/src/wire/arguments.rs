@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::BufMut;
 
 use super::host::Domain;
-use super::path::Mailbox;
+use super::path::{Mailbox, unquoted};
 
 /// The argument of VRFY and EXPN.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,12 @@ impl<'b> Lookup<'b> {
     #[must_use]
     pub const fn as_bytes(self) -> &'b [u8] {
         self.text
+    }
+
+    /// What the argument stands for: a Quoted-string without its quotes and quoting backslashes, anything else as
+    /// written.
+    pub fn value(self) -> impl Iterator<Item = u8> + Clone + use<'b> {
+        unquoted(self.text)
     }
 
     /// The argument as a mailbox, if it is one (RFC 5321 §3.5.1).

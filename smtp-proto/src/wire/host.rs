@@ -107,7 +107,7 @@ impl<'b> Literal<'b> {
     /// Reads a literal, brackets included.
     ///
     /// Refused though the ABNF has it: a number of an IPv4 address with a leading zero, since it is read as octal
-    /// by some, and a general literal whose tag is hex digits only, since it is an IPv6 address without its tag.
+    /// by some, and a general literal that reads as an IPv6 address as a whole, since it is one without its tag.
     ///
     /// # Errors
     /// [`Fault::Argument`] when it is none.
@@ -309,10 +309,10 @@ fn after_ipv6_tag(inner: &[u8]) -> Option<&[u8]> {
 fn is_general(inner: &[u8]) -> bool {
     let Some(colon) = inner.iter().position(|&octet| octet == b':') else { return false };
     let (tag, content) = (&inner[..colon], &inner[colon + 1..]);
-    // A tag of hex digits only is an IPv6 address that lacks its tag.
-    tag.last().is_some_and(|&octet| is(octet, LET_DIG))
+    let forgotten_tag = core::str::from_utf8(inner).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+    !forgotten_tag
+        && tag.last().is_some_and(|&octet| is(octet, LET_DIG))
         && all(tag, LDH)
-        && !all(tag, HEX)
         && !content.is_empty()
         && all(content, DCONTENT)
 }

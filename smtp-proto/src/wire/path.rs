@@ -63,16 +63,7 @@ impl<'b> Mailbox<'b> {
 
     /// The local part's value: quotes and quoting backslashes taken off.
     pub fn local_value(self) -> impl Iterator<Item = u8> + Clone + use<'b> {
-        let quoted = matches!(self.local_part(), [b'"', ..]);
-        let inner = match self.local_part() {
-            [b'"', inner @ .., b'"'] => inner,
-            plain => plain,
-        };
-        let mut octets = inner.iter().copied();
-        core::iter::from_fn(move || match octets.next() {
-            Some(b'\\') if quoted => octets.next(),
-            octet => octet,
-        })
+        unquoted(self.local_part())
     }
 
     /// The domain, or `None` for a literal and for "Postmaster" alone.
@@ -121,6 +112,19 @@ impl<'b> Mailbox<'b> {
     pub fn to_canonical(self) -> MailboxBuf {
         super::canonical::mailbox(self)
     }
+}
+
+/// The value of a Quoted-string; anything else is its own.
+pub(crate) fn unquoted(text: &[u8]) -> impl Iterator<Item = u8> + Clone + use<'_> {
+    let (quoted, inner) = match text {
+        [b'"', inner @ .., b'"'] => (true, inner),
+        plain => (false, plain),
+    };
+    let mut octets = inner.iter().copied();
+    core::iter::from_fn(move || match octets.next() {
+        Some(b'\\') if quoted => octets.next(),
+        octet => octet,
+    })
 }
 
 impl PartialEq for Mailbox<'_> {
