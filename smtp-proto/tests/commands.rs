@@ -125,6 +125,7 @@ fn the_verb_of_a_line_is_known_whatever_follows_it() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "the size is wanted in the log")]
 fn a_command_is_small() {
     let octets = size_of::<Command<'_>>();
     println!("Command: {octets} octets");
