@@ -106,6 +106,23 @@ impl fmt::Debug for Mechanism {
     }
 }
 
+/// As its name.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Mechanism {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Mechanism {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let name = alloc::string::String::deserialize(deserializer)?;
+        Self::parse(name.as_bytes()).ok_or_else(|| D::Error::custom("not a mechanism's name"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +151,14 @@ mod tests {
                 "{name:?}: {why}"
             );
         }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn serde_keeps_the_name() {
+        assert_eq!(serde_json::to_string(&Mechanism::CRAM_MD5).unwrap(), "\"CRAM-MD5\"");
+        assert_eq!(serde_json::from_str::<Mechanism>("\"plain\"").unwrap(), Mechanism::PLAIN);
+        assert!(serde_json::from_str::<Mechanism>("\"P LAIN\"").is_err());
     }
 
     #[test]

@@ -155,3 +155,70 @@ impl fmt::Debug for Next<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::base64;
+    use alloc::string::String;
+
+    /// What a trap says to a client's lines, and what it caught.
+    fn lead_on(mechanism: Mechanism, lines: &[Option<&str>]) -> Vec<String> {
+        let mut trap = Trap::new();
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let said = lines.iter().map(|line| {
+            let line = line.map(|line| base64::encoded(line.as_bytes()));
+            match trap.step(mechanism, line.as_deref().map(|line| Base64::parse(line).unwrap())) {
+                Next::Challenge(octets) => text(octets),
+                Next::Credentials { user, password } => [text(user), text(password)].join("|"),
+            }
+        });
+        said.collect()
+    }
+
+    /// Mechanism, what the client sends, the trap's last words, and why.
+    type Case = (Mechanism, &'static [Option<&'static str>], &'static str, &'static str);
+
+    const CASES: &[Case] = &[
+        (Mechanism::PLAIN, &[None], "", "the client speaks first"),
+        (Mechanism::PLAIN, &[Some("x\0root\0pw")], "root|pw", "as it should be"),
+        (Mechanism::PLAIN, &[Some("root\0pw")], "root|pw", "a NUL too few"),
+        (Mechanism::PLAIN, &[Some("\0root\0p\0w")], "root|p\0w", "a NUL too many"),
+        (Mechanism::PLAIN, &[Some("root")], "root|", "no NUL"),
+        (Mechanism::LOGIN, &[None, Some("root"), Some("pw")], "root|pw", "two prompts"),
+        (Mechanism::LOGIN, &[Some("root"), Some("pw")], "root|pw", "the user comes with AUTH"),
+        (Mechanism::LOGIN, &[Some("a"), None, Some("root"), Some("pw")], "root|pw", "broken off once"),
+        (Mechanism::CRAM_MD5, &[None, Some("a b 0123")], "a b|0123", "the last space parts"),
+        (
+            Mechanism::SCRAM_SHA_1,
+            &[Some("n,,n=root,r=x"), Some("c=biws,p=y")],
+            "root|c=biws,p=y",
+            "the proof",
+        ),
+        (
+            Mechanism::XOAUTH2,
+            &[Some("user=root\x01auth=Bearer t\x01\x01")],
+            "root|Bearer t",
+            "with its scheme",
+        ),
+        (Mechanism::OAUTHBEARER, &[Some("n,a=root,\x01auth=Bearer t\x01\x01")], "root|Bearer t", "the same"),
+        (Mechanism::EXTERNAL, &[Some("root")], "root|", "a name alone"),
+    ];
+
+    #[test]
+    fn a_trap_shows_what_the_client_sent() {
+        for (mechanism, lines, last, why) in CASES {
+            assert_eq!(
+                lead_on(*mechanism, lines).last().map(String::as_str),
+                Some(*last),
+                "{mechanism}: {why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_scram_client_finds_its_nonce_in_the_answer() {
+        let said = lead_on(Mechanism::SCRAM_SHA_256, &[None, Some("n,,n=root,r=abc")]);
+        assert!(said[1].starts_with("r=abcAAAA"), "{said:?}");
+    }
+}

@@ -392,7 +392,7 @@ impl ServerSession {
             return self.secret_fault(line, reply);
         }
         self.mechanism = Some(mechanism);
-        Step::Auth(self.token(Open::Auth, Auth { mechanism, response: initial }))
+        Step::Auth(self.token(Open::Auth, Auth { mechanism, response: initial, first: true }))
     }
 
     /// The client's line in an AUTH exchange.
@@ -417,7 +417,7 @@ impl ServerSession {
             (_, Ok(response), Some(mechanism)) => (response, mechanism),
             _ => return self.end_auth(line, &replies::AUTH_BASE64),
         };
-        Step::Auth(self.token(Open::Auth, Auth { mechanism, response: Some(response) }))
+        Step::Auth(self.token(Open::Auth, Auth { mechanism, response: Some(response), first: false }))
     }
 
     fn end_auth<'b>(&mut self, line: &'b [u8], reply: &Reply<'_>) -> Step<'_, 'b> {

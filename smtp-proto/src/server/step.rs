@@ -197,6 +197,7 @@ impl<'b> Hello<'b> {
 pub struct Auth<'b> {
     pub(crate) mechanism: Mechanism,
     pub(crate) response: Option<Base64<'b>>,
+    pub(crate) first: bool,
 }
 
 impl<'b> Auth<'b> {
@@ -204,6 +205,13 @@ impl<'b> Auth<'b> {
     #[must_use]
     pub const fn mechanism(&self) -> Mechanism {
         self.mechanism
+    }
+
+    /// Whether this is the AUTH command, and not a step of its exchange: what was kept of an exchange before is
+    /// over then, for the client may have cancelled it, which the session answers by itself.
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.first
     }
 
     /// What the client sent; `None` for an AUTH command without an initial response.

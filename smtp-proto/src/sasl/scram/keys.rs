@@ -213,6 +213,23 @@ impl fmt::Debug for ScramKeys {
     }
 }
 
+/// As [`to_text`](ScramKeys::to_text) writes it.
+#[cfg(feature = "serde")]
+impl serde::Serialize for ScramKeys {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for ScramKeys {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let text = Secret::new(String::deserialize(deserializer)?);
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not SCRAM keys"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +274,15 @@ mod tests {
         assert_eq!(derive("pw", b"", 4_096), Err(KeysError::Salt));
         assert_eq!(derive("\u{AD}", b"salt", 4_096), Err(KeysError::Empty));
         assert!(matches!(derive("a\x07", b"salt", 4_096), Err(KeysError::Password(_))));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn serde_keeps_keys_as_text() {
+        let json = serde_json::to_string(&pencil()).unwrap();
+        assert_eq!(json, format!("\"{}\"", pencil().to_text()));
+        assert_eq!(serde_json::from_str::<ScramKeys>(&json).unwrap().to_text(), pencil().to_text());
+        assert!(serde_json::from_str::<ScramKeys>("\"x\"").is_err());
     }
 
     #[test]
