@@ -52,16 +52,7 @@ impl Script {
     /// # Errors
     /// When replies or events are not what the transcript says; the text tells both.
     pub fn run(&self, mut cut: Cut) -> Result<Run, String> {
-        let config = Arc::new(self.config()?);
-        let mut wire = Wire {
-            session: ServerSession::new(config, Peer::unknown(), Time::ZERO),
-            buffer: RecvBuf::default(),
-            used: 0,
-            now: Time::ZERO,
-            sent: Vec::new(),
-            policy: self.policy(),
-            steps: 0,
-        };
+        let mut wire = Wire::new(self)?;
         let mut run = Run::default();
         for turn in self.turns() {
             wire.play(turn, &mut cut)?;
@@ -72,6 +63,16 @@ impl Script {
             run.output.append(&mut wire.sent);
         }
         Ok(run)
+    }
+
+    /// Sends `octets` and the end of file in place of the transcript's turns, to its server and its application.
+    ///
+    /// # Errors
+    /// When the session spins or wants input without room for it; the text tells which.
+    pub fn play(&self, octets: &[u8], mut cut: Cut) -> Result<Run, String> {
+        let mut wire = Wire::new(self)?;
+        wire.play(&Turn { send: octets.to_vec(), eof: true, ..Turn::default() }, &mut cut)?;
+        Ok(Run { events: wire.policy.take_events(), output: wire.sent })
     }
 }
 
@@ -87,6 +88,18 @@ struct Wire {
 }
 
 impl Wire {
+    fn new(script: &Script) -> Result<Self, String> {
+        Ok(Self {
+            session: ServerSession::new(Arc::new(script.config()?), Peer::unknown(), Time::ZERO),
+            buffer: RecvBuf::default(),
+            used: 0,
+            now: Time::ZERO,
+            sent: Vec::new(),
+            policy: script.policy(),
+            steps: 0,
+        })
+    }
+
     fn play(&mut self, turn: &Turn, cut: &mut Cut) -> Result<(), String> {
         if !turn.pause.is_zero() {
             self.pump()?;

@@ -4,18 +4,28 @@
 
 mod command;
 mod content;
+mod ehlo;
 mod reply;
+mod split;
 
 pub use command::{address, command};
 pub use content::content;
+pub use ehlo::ehlo;
 pub use reply::reply;
+pub use split::split;
 
 /// A fuzz target's body.
 pub type Body = fn(&[u8]);
 
 /// Every target by the name of its binary and its folder of seeds.
-pub const TARGETS: &[(&str, Body)] =
-    &[("address", address), ("command", command), ("content", content), ("reply", reply)];
+pub const TARGETS: &[(&str, Body)] = &[
+    ("address", address),
+    ("command", command),
+    ("content", content),
+    ("ehlo", ehlo),
+    ("reply", reply),
+    ("split", split),
+];
 
 /// Octets in the pieces in which they arrive.
 struct Pieces<'b> {
