@@ -101,7 +101,7 @@ impl Service {
                 }
                 Step::Reset(cause) => {
                     if let Some(given_up) = transaction.take() {
-                        self.log_given_up(&given_up, cause);
+                        self.give_up(given_up, cause).await;
                     }
                 }
                 Step::Close(reason) => self.log_close(peer, reason),
@@ -164,14 +164,15 @@ impl Service {
         }
     }
 
-    fn log_given_up(&self, transaction: &Transaction, cause: ResetCause) {
-        let event = if transaction.recipients.is_empty() && transaction.refused_count > 0 {
-            "refused"
-        } else {
-            "dropped"
-        };
-        let id = transaction.upload.as_ref().map(|upload| upload.delivery().id);
-        transaction.event(&self.log, event).maybe("id", id).field("why", name(&cause));
+    async fn give_up(&self, mut transaction: Transaction, cause: ResetCause) {
+        let mut id = None;
+        if let Some(upload) = transaction.upload.take() {
+            id = Some(upload.delivery().id);
+            upload.abandon().await;
+        }
+        let nobody = transaction.recipients.is_empty() && transaction.refused_count > 0;
+        let event = transaction.event(&self.log, if nobody { "refused" } else { "dropped" });
+        event.maybe("id", id).field("why", name(&cause));
     }
 
     fn log_close(&self, peer: Option<SocketAddr>, reason: CloseReason) {

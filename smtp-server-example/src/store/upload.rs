@@ -65,6 +65,18 @@ impl Upload {
         .await
     }
 
+    /// Gives the message up. Returns when nothing is left of it; merely dropped, it would hold up other sessions for
+    /// as long as the disk takes.
+    pub(crate) async fn abandon(mut self) {
+        let state = mem::replace(&mut self.state, State::New);
+        // An error here could only be a panic, which has been printed.
+        let _ = blocking(move || {
+            drop(state);
+            Ok(())
+        })
+        .await;
+    }
+
     async fn flush(&mut self) {
         let state = mem::replace(&mut self.state, State::New);
         if let State::Failed(_) = state {

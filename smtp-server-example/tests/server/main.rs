@@ -1,0 +1,9 @@
+//! The real binary, on a free port of the loopback interface, with a mail folder of its own.
+
+mod bad_input;
+mod harness;
+mod lifecycle;
+mod octets;
+mod peers;
+mod relay;
+mod settings;
