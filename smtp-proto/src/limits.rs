@@ -79,3 +79,5 @@ pub const SCRAM_SALT: usize = 16;
 
 /// Longest trace of ANONYMOUS in characters (RFC 4505 §3).
 pub const ANONYMOUS_TRACE: usize = 255;
+/// By how much the error budget grows where a client that goes on after errors is borne longer.
+pub const PATIENCE: u32 = 5;

@@ -11,8 +11,8 @@ const MECHANISMS: [Mechanism; 2] = [Mechanism::PLAIN, Mechanism::LOGIN];
 
 /// Plays a client's lines and returns the reply codes; AUTH goes to `auth`.
 fn play(lines: &str, auth: &mut dyn FnMut(Pending<'_, Auth<'_>>)) -> (Vec<String>, Option<String>) {
-    let config = ServerConfig::new("mx.example").unwrap().auth(&MECHANISMS, AuthWhen::Always);
-    let config = config.without_arrival_checks();
+    let config =
+        ServerConfig::new("mx.example").unwrap().auth(&MECHANISMS, AuthWhen::Always).without_arrival_checks();
     let mut session = ServerSession::new(Arc::new(config), Peer::unknown(), Time::ZERO);
     let (mut at, mut replies) = (0, Vec::new());
     loop {

@@ -128,12 +128,16 @@ fn a_session_answers_each_verb_in_each_state_as_the_table_says() {
         .offer(Extension::StartTls)
         .offer(Extension::Expn)
         .offer(Extension::Etrn)
+        .offer(Extension::Xclient)
+        .offer(Extension::Xforward)
+        .trust([127, 0, 0, 0].into(), 8)
         .limits(|limits| limits.message = 50)
         .auth(&[smtp_proto::sasl::Mechanism::parse(b"PLAIN").unwrap()], smtp_proto::server::AuthWhen::Always);
     let config = Arc::new(config);
     for state in State::ALL {
         for verb in verbs().filter(|verb| *verb != Verb::Lhlo) {
-            let mut session = ServerSession::new(Arc::clone(&config), Peer::unknown(), Time::ZERO);
+            let mut session =
+                ServerSession::new(Arc::clone(&config), Peer::at(([127, 0, 0, 1], 9).into()), Time::ZERO);
             if state == State::Refused {
                 feed(&mut session, b"refuse");
             } else {

@@ -1,10 +1,11 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::error::{Fault, ParseError};
 use crate::sasl::Mechanism;
-use crate::wire::content::BareNewlines;
+use crate::wire::datetime::DateTime;
 use crate::wire::host::Host;
 use crate::wire::leniency::Leniency;
 
@@ -58,6 +59,20 @@ pub enum Extension {
     Etrn,
     /// STARTTLS (RFC 3207); the adapter must be able to.
     StartTls,
+    /// LIMITS with RCPTMAX (RFC 9422).
+    Limits,
+    /// DELIVERBY (RFC 2852).
+    DeliverBy,
+    /// FUTURERELEASE (RFC 4865).
+    FutureRelease,
+    /// MT-PRIORITY (RFC 6710).
+    MtPriority,
+    /// RRVS (RFC 7293).
+    Rrvs,
+    /// XCLIENT, from peers that [`ServerConfig::trust`] names.
+    Xclient,
+    /// XFORWARD, from peers that [`ServerConfig::trust`] names.
+    Xforward,
 }
 
 /// A set of extensions.
@@ -123,6 +138,10 @@ pub struct Limits {
     pub failed_auth: u32,
     /// Chunks of a message, then 421. Defaults to 100,000.
     pub chunks: u32,
+    /// Shortest time that BY with R may ask for, in seconds, announced by DELIVERBY. Defaults to 0.
+    pub deliver_by: u32,
+    /// Longest hold that HOLDFOR may ask for, in seconds, announced by FUTURERELEASE. Defaults to 30 days.
+    pub hold: u32,
     /// Pause before the greeting, in which a client that talks gives itself away. Defaults to none.
     pub greet_delay: Duration,
 }
@@ -145,6 +164,8 @@ impl Default for Limits {
             refused_recipients: 100,
             failed_auth: 3,
             chunks: 100_000,
+            deliver_by: 0,
+            hold: 30 * 86_400,
             greet_delay: Duration::ZERO,
         }
     }
@@ -159,7 +180,8 @@ pub struct ServerConfig {
     pub(crate) extensions: Extensions,
     pub(crate) limits: Limits,
     pub(crate) leniency: Leniency,
-    pub(crate) bare_newlines: BareNewlines,
+    pub(crate) hold_until: String,
+    pub(crate) trusted: Vec<(IpAddr, u8)>,
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) auth_when: AuthWhen,
     pub(crate) auth_required: bool,
@@ -183,7 +205,8 @@ impl ServerConfig {
             extensions: Extensions::BASIC,
             limits: Limits::default(),
             leniency: Leniency::STRICT,
-            bare_newlines: BareNewlines::Refuse,
+            hold_until: "9999-12-31T23:59:59Z".to_string(),
+            trusted: Vec::new(),
             mechanisms: Vec::new(),
             auth_when: AuthWhen::Tls,
             auth_required: false,
@@ -243,11 +266,40 @@ impl ServerConfig {
         self
     }
 
-    /// What happens to a bare CR or LF in content. Defaults to [`BareNewlines::Refuse`].
+    /// The latest date-time that HOLDUNTIL may name, announced by FUTURERELEASE. Defaults to the year 9999.
+    ///
+    /// # Errors
+    /// When `datetime` is none as RFC 3339 §5.6 writes it.
+    pub fn hold_until(mut self, datetime: &str) -> Result<Self, ParseError> {
+        DateTime::parse(datetime.as_bytes()).ok_or(ParseError::new(Fault::Argument, 0))?;
+        self.hold_until = datetime.to_string();
+        Ok(self)
+    }
+
+    pub(crate) fn hold_until_seconds(&self) -> i64 {
+        // INVARIANT: it was checked when it was set.
+        DateTime::parse(self.hold_until.as_bytes()).map_or(i64::MAX, DateTime::unix_seconds)
+    }
+
+    /// Trusts peers whose first `prefix` bits are those of `network` with XCLIENT and XFORWARD, where these are
+    /// offered: they may say who a client is.
     #[must_use]
-    pub fn bare_newlines(mut self, policy: BareNewlines) -> Self {
-        self.bare_newlines = policy;
+    pub fn trust(mut self, network: IpAddr, prefix: u8) -> Self {
+        self.trusted.push((network, prefix));
         self
+    }
+
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address.to_canonical() {
+            IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32, true),
+            IpAddr::V6(v6) => (v6.to_bits(), 128, false),
+        };
+        let (address, _, is_v4) = bits(address);
+        self.trusted.iter().any(|(network, prefix)| {
+            let (network, width, network_is_v4) = bits(*network);
+            let prefix = u32::from(*prefix).min(width);
+            is_v4 == network_is_v4 && (address ^ network).checked_shr(128 - prefix).unwrap_or(0) == 0
+        })
     }
 
     /// Offers AUTH with `mechanisms`; [`AuthWhen::Tls`] unless told otherwise.

@@ -10,6 +10,7 @@ use super::step::{Abuse, Data, ResetCause, Step};
 use crate::io::Input;
 use crate::limits;
 use crate::wire::content::{BareNewlines, ChunkCounter, Decoder, Status};
+use crate::wire::leniency::Leniency;
 use crate::wire::reply::Reply;
 
 impl ServerSession {
@@ -18,13 +19,30 @@ impl ServerSession {
     pub(crate) fn answer_data(&mut self, answer: Answer<'_>) {
         if let Answer::Accept(_) = answer {
             self.say(&replies::GO_ON);
-            self.decoder = Decoder::new(self.config.bare_newlines);
+            self.decoder = Decoder::new(self.bare_newlines(false));
             self.phase = Phase::Content;
             self.begin_content();
         } else {
             self.speak(&answer, &replies::GO_ON, &replies::REJECTED);
             self.end_transaction(ResetCause::DataRefused, State::Ready);
         }
+    }
+
+    /// What becomes of bare CRs and LFs.
+    fn bare_newlines(&self, chunked: bool) -> BareNewlines {
+        let both = Leniency::BARE_LF_IN_DATA.with(Leniency::BARE_CR_IN_DATA);
+        match chunked {
+            true if self.transaction.binary => BareNewlines::Keep,
+            true if !self.strictly(Leniency::BARE_LF_IN_BDAT) => BareNewlines::Keep,
+            true => BareNewlines::Refuse,
+            false if !self.strictly(both) => BareNewlines::Keep,
+            false => BareNewlines::Count,
+        }
+    }
+
+    fn is_bare(&self) -> bool {
+        (self.decoder.bare_cr() > 0 && self.strictly(Leniency::BARE_CR_IN_DATA))
+            || (self.decoder.bare_lf() > 0 && self.strictly(Leniency::BARE_LF_IN_DATA))
     }
 
     pub(crate) fn begin_content(&mut self) {
@@ -92,7 +110,7 @@ impl ServerSession {
             self.refuse_content(&replies::TOO_BIG);
             self.transaction = Transaction::default();
             self.facts.smtputf8 = false;
-        } else if self.decoder.is_refused() {
+        } else if self.is_bare() {
             self.refuse_content(&replies::BARE_NEWLINE);
             self.end_transaction(ResetCause::BareNewline, State::Ready);
         } else {
@@ -122,8 +140,7 @@ impl ServerSession {
 
     pub(crate) fn answer_first_chunk(&mut self, answer: Answer<'_>, size: u64, last: bool) {
         if let Answer::Accept(_) = answer {
-            let policy = if self.transaction.binary { BareNewlines::Keep } else { self.config.bare_newlines };
-            self.chunks = ChunkCounter::new(policy);
+            self.chunks = ChunkCounter::new(self.bare_newlines(true));
             self.state = State::Chunks;
             self.begin_chunk(size, last);
         } else {

@@ -5,6 +5,8 @@ use core::fmt::Write as _;
 use core::net::SocketAddr;
 
 use super::config::Protocol;
+use crate::wire::command::{Attribute, AttributeValue, Attributes};
+use crate::wire::leniency::Deviations;
 use crate::wire::path::Mailbox;
 
 /// Who is at the other end, as far as the adapter knows.
@@ -90,6 +92,29 @@ pub struct Facts {
     pub(crate) early: bool,
     pub(crate) smtputf8: bool,
     pub(crate) tls_dropped: usize,
+    pub(crate) deviations: Deviations,
+    pub(crate) deviation_count: u64,
+    pub(crate) stand_in: Option<SocketAddr>,
+}
+
+/// A client that a trusted peer speaks for.
+#[derive(Debug)]
+pub(crate) struct StandIn {
+    remote: Option<SocketAddr>,
+    hello: Option<Vec<u8>>,
+    user: Option<String>,
+}
+
+impl StandIn {
+    pub(crate) fn of(attributes: Attributes<'_>) -> Self {
+        let text = |attribute| match attributes.value(attribute) {
+            Some(AttributeValue::Text(text)) => Some(text.decoded().collect::<Vec<u8>>()),
+            _ => None,
+        };
+        let remote = attributes.addr().map(|ip| SocketAddr::new(ip, attributes.port().unwrap_or(0)));
+        let user = text(Attribute::Login).and_then(|name| String::from_utf8(name).ok());
+        Self { remote, hello: text(Attribute::Helo), user }
+    }
 }
 
 /// What [`Facts::received`] can't know by itself.
@@ -191,6 +216,39 @@ impl Facts {
         }
         write!(header, "; {date}\r\n").unwrap_or_default();
         header.into_bytes()
+    }
+
+    /// What deviations from the rules were tolerated so far.
+    #[must_use]
+    pub const fn deviations(&self) -> Deviations {
+        self.deviations
+    }
+
+    /// How many commands held a deviation that was tolerated.
+    #[must_use]
+    pub const fn deviation_count(&self) -> u64 {
+        self.deviation_count
+    }
+
+    /// The address that is really connected, where XCLIENT put another in its place.
+    pub(crate) fn socket_address(&self) -> Option<core::net::IpAddr> {
+        self.stand_in.or(self.peer.remote).map(|address| address.ip())
+    }
+
+    pub(crate) fn tolerate(&mut self, deviations: Deviations) {
+        self.deviations = self.deviations.with(deviations);
+        self.deviation_count += 1;
+    }
+
+    /// Becomes the client that a trusted peer speaks for.
+    pub(crate) fn become_client(&mut self, client: StandIn) {
+        if let Some(remote) = client.remote {
+            self.stand_in = self.stand_in.or(self.peer.remote);
+            self.peer.remote = Some(remote);
+        }
+        self.hello = client.hello.unwrap_or_default();
+        self.extended = false;
+        self.user = client.user;
     }
 
     /// Forgets what was said before TLS (RFC 3207 §4.2).

@@ -15,8 +15,11 @@ mod commands;
 mod config;
 mod content;
 mod decision;
+mod envelope;
 mod facts;
+mod greet;
 pub mod replies;
+mod secure;
 mod session;
 pub mod state;
 mod step;
@@ -27,5 +30,5 @@ pub use facts::{Facts, Peer, ReceivedBy, TlsInfo};
 pub use session::{ApiMisuse, Need, ServerSession};
 pub use step::{
     Abuse, Answered, Auth, CloseReason, Connect, Data, Etrn, Expn, ForeignProtocol, Hello, Mail, Pending,
-    Rcpt, ResetCause, StartTls, Step, Verdict, Vrfy,
+    Rcpt, ResetCause, StartTls, Step, Verdict, Vrfy, Xclient, Xforward,
 };

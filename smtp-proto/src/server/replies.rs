@@ -117,3 +117,14 @@ pub const TOO_MUCH_JUNK: Reply<'static> =
 pub const OUT_OF_STEP: Reply<'static> = Reply::new(421, (4, 7, 0), "Cannot go on, closing");
 /// 421 instead of a greeting, where nobody decided about the connection.
 pub const NOT_NOW: Reply<'static> = Reply::bare(421, "Service not available, try again later");
+
+/// 550: XCLIENT or XFORWARD from a peer that is not trusted.
+pub const NOT_TRUSTED: Reply<'static> = Reply::new(550, (5, 7, 0), "Error: not authorized");
+/// 250 to XFORWARD.
+pub const FORWARDED: Reply<'static> = Reply::new(250, (2, 0, 0), "Ok");
+/// 501: BY asks for less time than DELIVERBY announced (RFC 2852 §4).
+pub const BY_TOO_SHORT: Reply<'static> = Reply::new(501, (5, 5, 4), "Error: BY time below the minimum");
+/// 501: a hold over what FUTURERELEASE announced (RFC 4865 §4).
+pub const HOLD_TOO_LONG: Reply<'static> = Reply::new(501, (5, 5, 4), "Error: hold over the maximum");
+/// 554 and the end: commands sent behind EHLO before its answer (RFC 2920 §3.1).
+pub const EARLY_GROUP: Reply<'static> = Reply::new(554, (5, 5, 1), "Error: wait for the reply to EHLO");

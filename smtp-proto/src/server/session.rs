@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 use super::config::{Extension, Protocol, ServerConfig};
-use super::facts::{Facts, Peer, TlsInfo};
+use super::facts::{Facts, Peer, StandIn, TlsInfo};
 use super::replies;
 use super::state::State;
 use super::step::{Abuse, CloseReason, Connect, Data, Pending, ResetCause, Step, Verdict};
@@ -71,6 +71,8 @@ pub(crate) enum Open {
     Hello { extended: bool },
     Auth,
     StartTls,
+    Xclient,
+    Xforward,
     Mail { binary: bool, smtputf8: bool },
     Rcpt,
     Data,
@@ -157,6 +159,8 @@ pub struct ServerSession {
     /// The name of an EHLO that is not answered yet.
     pub(crate) candidate: Vec<u8>,
     pub(crate) mechanism: Option<Mechanism>,
+    /// Who an XCLIENT that is not answered yet names.
+    pub(crate) stand_in: Option<StandIn>,
     /// Octets at the front of the input that hold no LF.
     pub(crate) scanned: usize,
     /// Something was received at all.
@@ -164,7 +168,8 @@ pub struct ServerSession {
     /// A command was understood, so the peer speaks SMTP.
     pub(crate) spoke: bool,
     pub(crate) now: Time,
-    begun: Time,
+    /// When the connection, or the client an XCLIENT named, came.
+    pub(crate) connected_at: Time,
     wait: Wait,
     deadline: Time,
     /// By when content must have come, moved on by octets.
@@ -194,11 +199,12 @@ impl ServerSession {
             chunks: ChunkCounter::new(BareNewlines::Refuse),
             candidate: Vec::new(),
             mechanism: None,
+            stand_in: None,
             scanned: 0,
             said: false,
             spoke: false,
             now,
-            begun: now,
+            connected_at: now,
             wait: Wait::None,
             deadline: now,
             content_deadline: now,
@@ -297,7 +303,7 @@ impl ServerSession {
         if self.phase != Phase::Connect || self.open != Open::None {
             return;
         }
-        let until = self.begun + self.config.limits.greet_delay;
+        let until = self.connected_at + self.config.limits.greet_delay;
         if self.config.arrival_checks && !input.rest().is_empty() {
             self.facts.early = true;
             self.pause = None;
@@ -518,6 +524,8 @@ impl ServerSession {
             Open::Hello { extended } => self.answer_hello(answer, extended),
             Open::Auth => self.answer_auth(answer),
             Open::StartTls => self.answer_start_tls(answer),
+            Open::Xclient => self.answer_xclient(answer),
+            Open::Xforward => self.say_answer(answer, &replies::FORWARDED, &replies::NOT_TRUSTED),
             Open::Mail { binary, smtputf8 } => self.answer_mail(answer, binary, smtputf8),
             Open::Rcpt => self.answer_rcpt(answer),
             Open::Data => self.answer_data(answer),

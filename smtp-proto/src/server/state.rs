@@ -89,10 +89,16 @@ pub const fn rule(state: State, verb: Verb) -> Rule {
         (_, Verb::Helo | Verb::Ehlo | Verb::Lhlo) => Rule::Run,
         (_, Verb::Rset | Verb::Noop | Verb::Help | Verb::Vrfy | Verb::Expn) => Rule::Run,
 
-        (Greeted, Verb::Mail | Verb::Auth | Verb::StartTls | Verb::Etrn) => Rule::HelloFirst,
-        (Ready, Verb::Mail | Verb::Auth | Verb::StartTls | Verb::Etrn) => Rule::Run,
+        (Greeted, Verb::Mail | Verb::Auth | Verb::StartTls | Verb::Etrn | Verb::Xclient | Verb::Xforward) => {
+            Rule::HelloFirst
+        }
+        (Ready, Verb::Mail | Verb::Auth | Verb::StartTls | Verb::Etrn | Verb::Xclient | Verb::Xforward) => {
+            Rule::Run
+        }
         (Mail | Rcpt | Chunks, Verb::Mail) => Rule::Nested,
-        (Mail | Rcpt | Chunks, Verb::Auth | Verb::StartTls | Verb::Etrn) => Rule::InTransaction,
+        (Mail | Rcpt | Chunks, Verb::Auth | Verb::StartTls | Verb::Etrn | Verb::Xclient | Verb::Xforward) => {
+            Rule::InTransaction
+        }
 
         (Greeted | Ready, Verb::Rcpt) => Rule::MailFirst,
         (Mail | Rcpt, Verb::Rcpt) => Rule::Run,
@@ -105,9 +111,17 @@ pub const fn rule(state: State, verb: Verb) -> Rule {
 
         (
             Failed,
-            Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Auth | Verb::StartTls | Verb::Etrn,
+            Verb::Mail
+            | Verb::Rcpt
+            | Verb::Data
+            | Verb::Bdat
+            | Verb::Auth
+            | Verb::StartTls
+            | Verb::Etrn
+            | Verb::Xclient
+            | Verb::Xforward,
         ) => Rule::Failed,
-        (_, Verb::Atrn | Verb::Burl | Verb::Xclient | Verb::Xforward) => Rule::NotHere,
+        (_, Verb::Atrn | Verb::Burl) => Rule::NotHere,
         (_, Verb::Unknown) => Rule::Unknown,
     }
 }

@@ -7,7 +7,7 @@ use super::replies;
 use super::session::{Answer, ServerSession};
 use crate::sasl::Mechanism;
 use crate::wire::base64::Base64;
-use crate::wire::command::{self, Lookup};
+use crate::wire::command::{self, Attributes, Lookup};
 use crate::wire::params::{Body, MailParams, RcptParams};
 use crate::wire::path::{Mailbox, ReversePath};
 use crate::wire::reply::Reply;
@@ -37,6 +37,10 @@ pub enum Step<'s, 'b> {
     Expn(Pending<'s, Expn<'b>>),
     /// ETRN, where it is switched on.
     Etrn(Pending<'s, Etrn<'b>>),
+    /// XCLIENT from a trusted peer, where it is switched on: accepted, the session starts over as that client.
+    Xclient(Pending<'s, Xclient<'b>>),
+    /// XFORWARD from a trusted peer, where it is switched on: who a message's client was, for logs.
+    Xforward(Pending<'s, Xforward<'b>>),
     /// DATA or the first BDAT: may a message start?
     Data(Pending<'s, Data>),
     /// Content, dots removed, as long as the buffer holds it. DATA and BDAT look the same. Wants no answer.
@@ -55,7 +59,8 @@ pub enum Step<'s, 'b> {
 
 impl Step<'_, '_> {
     /// What a last `match` arm should do: accepts Connect, Hello, StartTls, Mail and Data; 550 to Rcpt, 451 to
-    /// Verdict, 252 to Vrfy, 502 to Auth, Expn and Etrn; nothing for steps that want no answer.
+    /// Verdict, 252 to Vrfy, 502 to Auth, Expn and Etrn, 550 to
+    /// Xclient and Xforward; nothing for steps that want no answer.
     pub fn or_default(self) {
         match self {
             Self::Connect(token) => token.accept(),
@@ -69,6 +74,8 @@ impl Step<'_, '_> {
             Self::Auth(token) => token.refuse(&replies::NOT_HERE),
             Self::Expn(token) => token.refuse(&replies::NOT_HERE),
             Self::Etrn(token) => token.refuse(&replies::NOT_HERE),
+            Self::Xclient(token) => token.refuse(&replies::NOT_TRUSTED),
+            Self::Xforward(token) => token.refuse(&replies::NOT_TRUSTED),
             Self::Content(_) | Self::Answered(_) | Self::Quiet(_) | Self::Reset(_) | Self::Close(_) => {}
         }
     }
@@ -85,6 +92,8 @@ impl Step<'_, '_> {
             Self::Vrfy(token) => token.accept(),
             Self::Expn(token) => token.accept(),
             Self::Etrn(token) => token.accept(),
+            Self::Xclient(token) => token.accept(),
+            Self::Xforward(token) => token.accept(),
             Self::Data(token) => token.accept(),
             Self::Verdict(token) => token.accept(),
             Self::Content(_) | Self::Answered(_) | Self::Quiet(_) | Self::Reset(_) | Self::Close(_) => {}
@@ -130,7 +139,7 @@ impl<'s, C> Pending<'s, C> {
     /// Answers as a policy decided.
     pub fn decide<'r>(self, decision: impl Into<Decision<'r>>) {
         let decision = decision.into();
-        self.session.answer(Answer::of(decision.reply()));
+        self.session.answer(Answer::of(decision.reply().as_ref()));
     }
 
     /// What is known about the session: the connection itself is borrowed while a token lives.
@@ -297,6 +306,24 @@ macro_rules! lookup {
 }
 lookup!(/** VRFY. */ Vrfy);
 lookup!(/** EXPN. */ Expn);
+
+macro_rules! attributes {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name<'b>(pub(crate) Attributes<'b>);
+
+        impl<'b> $name<'b> {
+            /// What the peer says of its client.
+            #[must_use]
+            pub const fn attributes(&self) -> Attributes<'b> {
+                self.0
+            }
+        }
+    };
+}
+attributes!(/** XCLIENT. */ Xclient);
+attributes!(/** XFORWARD. */ Xforward);
 
 /// ETRN.
 #[derive(Clone, Copy, Debug)]

@@ -149,6 +149,8 @@ impl Policy {
             Step::Vrfy(token) => settle(self.note("vrfy", ""), token, Step::Vrfy),
             Step::Expn(token) => settle(self.note("expn", ""), token, Step::Expn),
             Step::Etrn(token) => settle(self.note("etrn", ""), token, Step::Etrn),
+            Step::Xclient(token) => settle(self.note("xclient", ""), token, Step::Xclient),
+            Step::Xforward(token) => settle(self.note("xforward", ""), token, Step::Xforward),
             Step::Data(token) => {
                 let recipients = token.recipients().to_string();
                 settle(self.note("data", &recipients), token, Step::Data);

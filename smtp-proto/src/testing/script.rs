@@ -24,7 +24,7 @@ use core::time::Duration;
 use super::policy::{Policy, Rule};
 use crate::sasl::Mechanism;
 use crate::server::{AuthWhen, Extension, ServerConfig};
-use crate::wire::content::BareNewlines;
+use crate::wire::leniency::Leniency;
 
 /// What the client does until the server's next answers are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,7 +198,10 @@ impl Script {
                 "recipients" => config.limits(|limits| limits.recipients = number),
                 "errors" => config.limits(|limits| (limits.errors, limits.free_errors) = (number, number)),
                 "junk" => config.limits(|limits| limits.junk = number),
-                "keep" => config.bare_newlines(BareNewlines::Keep),
+                "keep" => config.leniency(
+                    Leniency::STRICT.with(Leniency::BARE_CR_IN_DATA).with(Leniency::BARE_LF_IN_DATA),
+                ),
+                "leniency" => config.leniency(leniency(words.get(1).copied().unwrap_or_default())?),
                 "submission" => config.require_auth(),
                 "offer" => config.offer(extension(words.get(1).copied().unwrap_or_default())?),
                 "withhold" => config.withhold(extension(words.get(1).copied().unwrap_or_default())?),
@@ -212,6 +215,18 @@ impl Script {
             };
         }
         Ok(config)
+    }
+}
+
+fn leniency(name: &str) -> Result<Leniency, String> {
+    match name {
+        "submission" => Ok(Leniency::SUBMISSION),
+        "devices" => Ok(Leniency::DEVICES),
+        _ => Leniency::NAMES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(one, _)| *one)
+            .ok_or_else(|| format!("unknown leniency: {name}")),
     }
 }
 
@@ -229,6 +244,13 @@ fn extension(name: &str) -> Result<Extension, String> {
         "EXPN" => Extension::Expn,
         "ETRN" => Extension::Etrn,
         "STARTTLS" => Extension::StartTls,
+        "LIMITS" => Extension::Limits,
+        "DELIVERBY" => Extension::DeliverBy,
+        "FUTURERELEASE" => Extension::FutureRelease,
+        "MT-PRIORITY" => Extension::MtPriority,
+        "RRVS" => Extension::Rrvs,
+        "XCLIENT" => Extension::Xclient,
+        "XFORWARD" => Extension::Xforward,
         _ => return Err(format!("unknown extension: {name}")),
     })
 }
