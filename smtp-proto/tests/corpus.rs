@@ -66,6 +66,7 @@ const VECTORS: &[Vectors] = &[
     ("content", content),
     ("ehlo", ehlo),
     ("reply", replies),
+    ("sasl", exchanges),
     ("split", transcripts),
 ];
 
@@ -168,4 +169,20 @@ fn transcripts() -> Seeds {
     };
     let transcripts = TRANSCRIPTS.iter().enumerate();
     transcripts.map(|(i, (name, text))| (format!("vector-{name}"), seed(i, text))).collect()
+}
+
+/// The client's messages to a server, or a server's to a client that breaks off, which is what those rows are about.
+fn exchanges() -> Seeds {
+    const MECHANISMS: &str = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS \
+        XOAUTH2 OAUTHBEARER EXTERNAL ANONYMOUS";
+    seeds(include_str!("vectors/sasl.json"), |row| {
+        let mut names = MECHANISMS.split(' ');
+        let mechanism = u8::try_from(names.position(|name| row["mechanism"] == name)?).unwrap();
+        let steps = row["steps"].as_array()?;
+        let (from, server) =
+            if steps.iter().any(|step| step["wire"] == "*") { ("S", 0x80) } else { ("C", 0) };
+        let messages =
+            steps.iter().filter(|step| step["from"] == from).filter_map(|step| octets(step, "octets"));
+        Some([&[mechanism | server], &messages.collect::<Vec<_>>().join(&b'\n')[..]].concat())
+    })
 }

@@ -6,12 +6,14 @@ mod command;
 mod content;
 mod ehlo;
 mod reply;
+mod sasl;
 mod split;
 
 pub use command::{address, command};
 pub use content::content;
 pub use ehlo::ehlo;
 pub use reply::reply;
+pub use sasl::sasl;
 pub use split::split;
 
 /// A fuzz target's body.
@@ -24,6 +26,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("content", content),
     ("ehlo", ehlo),
     ("reply", reply),
+    ("sasl", sasl),
     ("split", split),
 ];
 
