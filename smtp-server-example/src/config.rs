@@ -14,7 +14,7 @@ use self::document::Document;
 pub(crate) use self::keys::{defaults, example, render};
 use crate::failure::{Failure, Kind};
 
-/// Everything that can be set. [`keys::KEYS`] describes each key.
+/// Everything that can be set. `config show` describes each key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -213,7 +213,13 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
-    const LEAST: &str = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\n";
+    macro_rules! after_least {
+        ($text:literal) => {
+            concat!("hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\n", $text)
+        };
+    }
+
+    const LEAST: &str = after_least!("");
 
     fn error(text: &str) -> String {
         Config::parse("mail.toml", text).expect_err(text).to_string()
@@ -256,87 +262,85 @@ mod tests {
         assert_eq!((again.limits.recipients, again.data), (500, "/srv/mail".into()));
     }
 
+    /// Settings, the line of their error, what it says, and why the row is here.
+    const WRONG: &[(&str, usize, &[&str], &str)] = &[
+        ("hostnam = \"a.b\"", 1, &["unknown key `hostnam`", "did you mean `hostname`?"], "a slip"),
+        (
+            after_least!("recipients = 5"),
+            3,
+            &["unknown key `recipients`", "`recipients` belongs below [limits]"],
+            "right key, wrong table",
+        ),
+        (
+            after_least!("[limits]\nrecipient = 500"),
+            4,
+            &["unknown key `recipient`", "did you mean `recipients`?"],
+            "a slip in a table",
+        ),
+        (
+            after_least!("[[user]]\nname = \"a\"\npassword = \"x\""),
+            5,
+            &["unknown key `password`", "known here: name, mailbox"],
+            "nothing near, in a list",
+        ),
+        (
+            after_least!("[[users]]\nname = \"a\""),
+            3,
+            &["unknown key `users`", "did you mean `user`?"],
+            "a table's name",
+        ),
+        ("hostname = \"a.b\"", 1, &["missing field `domains`"], "a required key"),
+        (after_least!("data = 5"), 3, &["invalid type", "string"], "a wrong type"),
+        (after_least!("data ="), 3, &[], "no TOML at all"),
+        (after_least!("hostname = \"again\""), 3, &["duplicate key"], "a key twice"),
+        ("hostname = \"a b\"\ndomains = [\"b.c\"]", 1, &["`a b` is no domain"], "a host name with a space"),
+        ("hostname = \"a.b\"\ndomains = []", 2, &["no domain is listed"], "no domain"),
+        (
+            "hostname = \"a.b\"\ndomains = [\n\"b.c\",\n\"-\"]",
+            4,
+            &["`-` is no domain"],
+            "one of several domains",
+        ),
+        (
+            after_least!("[[listener]]\naddress = \"localhost:25\""),
+            4,
+            &["invalid socket address"],
+            "a name instead of an address",
+        ),
+        (
+            after_least!("[[user]]\nname = \"a\"\n[[user]]\nname = \"A\""),
+            6,
+            &["the user `A` is there twice"],
+            "names that differ by case alone",
+        ),
+        (after_least!("[[user]]\nname = \"a@b\""), 4, &["`a@b` is no user name"], "a whole address"),
+        (
+            after_least!("[[user]]\nname = \"..\""),
+            4,
+            &["`..` does not do as a folder's name", "give this user a `mailbox`"],
+            "a name that is a path",
+        ),
+        (
+            after_least!("[[user]]\nname = \"a\"\nmailbox = \"../b\""),
+            5,
+            &["leads out of its folder"],
+            "a mailbox above data",
+        ),
+        (
+            after_least!("[limits]\nrecipients = 10"),
+            4,
+            &["`recipients` is too small", "use 100 or more"],
+            "fewer than RFC 5321 allows",
+        ),
+        (after_least!("[limits]\nrecipients = -1"), 4, &["invalid value"], "less than nothing"),
+    ];
+
     #[test]
     fn errors_say_the_line_and_what_to_do() {
-        for (text, line, wants, why) in [
-            ("hostnam = \"a.b\"", 1, &["unknown key `hostnam`", "did you mean `hostname`?"][..], "a slip"),
-            (
-                &format!("{LEAST}recipients = 5"),
-                3,
-                &["unknown key `recipients`", "`recipients` belongs below [limits]"],
-                "right key, wrong table",
-            ),
-            (
-                &format!("{LEAST}[limits]\nrecipient = 500"),
-                4,
-                &["unknown key `recipient`", "did you mean `recipients`?"],
-                "a slip in a table",
-            ),
-            (
-                &format!("{LEAST}[[user]]\nname = \"a\"\npassword = \"x\""),
-                5,
-                &["unknown key `password`", "known here: name, mailbox"],
-                "nothing near, in a list",
-            ),
-            (
-                &format!("{LEAST}[[users]]\nname = \"a\""),
-                3,
-                &["unknown key `users`", "did you mean `user`?"],
-                "a table's name",
-            ),
-            ("hostname = \"a.b\"", 1, &["missing field `domains`"], "a required key"),
-            (&format!("{LEAST}data = 5"), 3, &["invalid type", "string"], "a wrong type"),
-            (&format!("{LEAST}data ="), 3, &[], "no TOML at all"),
-            (&format!("{LEAST}{LEAST}"), 3, &["duplicate key"], "a key twice"),
-            (
-                "hostname = \"a b\"\ndomains = [\"b.c\"]",
-                1,
-                &["`a b` is no domain"],
-                "a host name with a space",
-            ),
-            ("hostname = \"a.b\"\ndomains = []", 2, &["no domain is listed"], "no domain"),
-            (
-                "hostname = \"a.b\"\ndomains = [\n\"b.c\",\n\"-\"]",
-                4,
-                &["`-` is no domain"],
-                "one of several domains",
-            ),
-            (
-                &format!("{LEAST}[[listener]]\naddress = \"localhost:25\""),
-                4,
-                &["invalid socket address"],
-                "a name instead of an address",
-            ),
-            (
-                &format!("{LEAST}[[user]]\nname = \"a\"\n[[user]]\nname = \"A\""),
-                6,
-                &["the user `A` is there twice"],
-                "names that differ by case alone",
-            ),
-            (&format!("{LEAST}[[user]]\nname = \"a@b\""), 4, &["`a@b` is no user name"], "a whole address"),
-            (
-                &format!("{LEAST}[[user]]\nname = \"..\""),
-                4,
-                &["`..` does not do as a folder's name", "give this user a `mailbox`"],
-                "a name that is a path",
-            ),
-            (
-                &format!("{LEAST}[[user]]\nname = \"a\"\nmailbox = \"../b\""),
-                5,
-                &["leads out of its folder"],
-                "a mailbox above data",
-            ),
-            (
-                &format!("{LEAST}[limits]\nrecipients = 10"),
-                4,
-                &["`recipients` is too small", "use 100 or more"],
-                "fewer than RFC 5321 allows",
-            ),
-            (&format!("{LEAST}[limits]\nrecipients = -1"), 4, &["invalid value"], "less than nothing"),
-        ] {
+        for (text, line, wants, why) in WRONG {
             let error = error(text);
             assert!(error.contains(&format!("mail.toml:{line}: ")), "{why}: line {line} in\n{error}");
-            for want in wants {
+            for want in *wants {
                 assert!(error.contains(want), "{why}: `{want}` in\n{error}");
             }
         }

@@ -73,7 +73,10 @@ fn with_log(run: impl FnOnce(&Log) -> Result<(), Failure>) -> Result<(), Failure
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::new(Kind::Io, format!("can't write to standard output: {error}")))
+    match io::stdout().write_all(text.as_bytes()) {
+        // `config show | head` has read what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(Kind::Io, format!("can't write to standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
 }

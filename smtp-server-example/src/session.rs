@@ -1,5 +1,6 @@
 //! One client's session: what the core asks, answered from the directory and the store.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -154,12 +155,9 @@ impl Service {
                 Ok(format!("Ok: delivered as {id}"))
             }
             Err(error) => {
-                let full = matches!(
-                    error.kind(),
-                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-                );
+                let refusal = refusal(error.kind());
                 event("failed").field("error", error);
-                Err(if full { NO_ROOM } else { NOT_STORED })
+                Err(refusal)
             }
         }
     }
@@ -224,6 +222,14 @@ impl Transaction {
     }
 }
 
+/// What a client is told when its message could not be stored. Never a 5yz: the fault is ours, it may come again.
+const fn refusal(error: ErrorKind) -> Reply<'static> {
+    match error {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => NO_ROOM,
+        _ => NOT_STORED,
+    }
+}
+
 /// A variant's name as log lines have it: `BareNewline` is `bare-newline`.
 fn name(variant: &impl std::fmt::Debug) -> String {
     let mut name = String::new();
@@ -248,6 +254,16 @@ mod tests {
     use smtp_proto::server::{Abuse, ForeignProtocol};
 
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_and_every_failure_of_the_store_is_temporary() {
+        assert_eq!(refusal(ErrorKind::StorageFull), NO_ROOM);
+        assert_eq!(refusal(ErrorKind::QuotaExceeded), NO_ROOM);
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::NotFound, ErrorKind::Other] {
+            assert_eq!(refusal(kind), NOT_STORED);
+        }
+        assert!([NO_ROOM, NOT_STORED].iter().all(|reply| reply.code() / 100 == 4));
+    }
 
     #[test]
     fn reasons_are_logged_in_kebab_case() {

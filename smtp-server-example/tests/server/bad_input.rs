@@ -161,12 +161,7 @@ fn a_client_that_vanishes_in_its_content_leaves_nothing() {
 #[test]
 fn a_message_over_the_limit_is_refused_and_leaves_nothing() {
     let folder = tempfile::TempDir::new().unwrap();
-    let server = Server::serve(
-        folder.path(),
-        "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
-         [limits]\nmessage_octets = 100000\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
-         [[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n",
-    );
+    let server = Server::limited(folder.path(), "message_octets = 100000");
     let mut client = server.connect();
     client.say("EHLO client.example");
     assert!(client.say("MAIL FROM:<a@client.example> SIZE=100001").starts_with("552 5.3.4 "));
@@ -182,11 +177,7 @@ fn a_message_over_the_limit_is_refused_and_leaves_nothing() {
 #[test]
 fn too_many_connections_from_one_address_are_told_421() {
     let folder = tempfile::TempDir::new().unwrap();
-    let server = Server::serve(
-        folder.path(),
-        "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
-         [limits]\nconnections_per_address = 2\n[[listener]]\naddress = \"127.0.0.1:0\"\n",
-    );
+    let server = Server::limited(folder.path(), "connections_per_address = 2");
     let first = server.connect();
     let _second = server.connect();
     let third = std::net::TcpStream::connect(server.address).unwrap();
@@ -201,4 +192,15 @@ fn too_many_connections_from_one_address_are_told_421() {
         greeting.starts_with("220 ")
     });
     assert!(free, "the place of a connection that ended stays taken");
+}
+
+#[test]
+fn a_client_that_says_nothing_is_sent_away() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let server = Server::limited(folder.path(), "idle_seconds = 1");
+    let mut client = server.connect();
+    let reply = client.reply();
+    assert!(reply.starts_with("421 "), "{reply}");
+    assert_eq!(client.reply(), "", "and the connection is closed");
+    assert!(server.line(" closed ").contains("why=idle"));
 }

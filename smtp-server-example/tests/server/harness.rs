@@ -41,7 +41,19 @@ impl Server {
         Self::start(command, data)
     }
 
-    /// `serve` with settings that listen on a free port and keep mail in `data`.
+    /// `serve` for example.test, with these lines in [limits]. `folder` holds the settings and, in `mail`, the mail.
+    pub(crate) fn limited(folder: &Path, limits: &str) -> Self {
+        Self::serve(
+            folder,
+            &format!(
+                "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
+                 [limits]\n{limits}\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
+                 [[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n"
+            ),
+        )
+    }
+
+    /// `serve` with settings that listen on a free port and keep mail in `mail`.
     pub(crate) fn serve(folder: &Path, settings: &str) -> Self {
         let (file, data) = (folder.join("mail.toml"), folder.join("mail"));
         fs::write(&file, settings).unwrap();

@@ -43,12 +43,7 @@ fn sigterm_lets_a_transaction_finish_that_has_no_content_yet() {
 #[test]
 fn a_transaction_that_does_not_end_is_cut_off_when_the_drain_limit_has_passed() {
     let folder = TempDir::new().unwrap();
-    let mut server = Server::serve(
-        folder.path(),
-        "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
-         [limits]\ndrain_seconds = 1\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
-         [[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n",
-    );
+    let mut server = Server::limited(folder.path(), "drain_seconds = 1");
     let mut client = server.connect();
     client.begin_content();
     client.send(&b"never finished\r\n".repeat(10_000));

@@ -162,3 +162,35 @@ fn two_thousand_messages_in_twenty_sessions_all_arrive() {
         );
     }
 }
+
+/// The commands that the README shows, in its console blocks.
+fn readme_commands() -> Vec<String> {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let blocks = readme.split("```console\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap_or_default().trim().to_owned()).collect()
+}
+
+#[test]
+fn the_readme_begins_with_running_the_server_and_the_tests() {
+    let commands = readme_commands();
+    assert_eq!(commands[0], "cargo run --release -p smtp-server-example -- demo");
+    assert_eq!(commands[1], "scripts/test");
+}
+
+#[test]
+fn what_the_readme_says_to_type_delivers() {
+    let server = Server::demo();
+    for (program, user) in [("swaks", "alice"), ("python3", "bob")] {
+        if peer(program).is_none() {
+            continue;
+        }
+        let commands = readme_commands();
+        let command = commands.iter().find(|command| command.starts_with(program)).expect(program);
+        let port = server.address.port().to_string();
+        assert!(command.contains("2525"), "{command}");
+        succeed(Command::new("sh").arg("-c").arg(command.replace("2525", &port)));
+        let mail = server.mail(user);
+        assert_eq!(mail.len(), 1, "{command}");
+        assert!(content(&mail[0]).windows(14).any(|part| part == b"Subject: hello"), "{command}");
+    }
+}
