@@ -6,7 +6,9 @@ const DOTS: &[u8] = b"RCPT TO:<a..b@docomo.example>";
 const LATIN: &[u8] = b"EHLO M\xDCLLER-PC";
 
 /// A line, the code that strict reading answers, the leniency it needs, and what it then means.
-const TOLERATED: &[(&[u8], u16, Leniency, &[u8], &str)] = &[
+type Tolerated = (&'static [u8], u16, Leniency, &'static [u8], &'static str);
+
+const TOLERATED: &[Tolerated] = &[
     (b"MAIL FROM: <a@b>", 501, Leniency::SPACE_BEFORE_PATH, b"MAIL FROM:<a@b>", "mail programs, scripts"),
     (b"RCPT TO:\t<a@b>", 501, Leniency::SPACE_BEFORE_PATH, b"RCPT TO:<a@b>", "a tab is white space too"),
     (b"MAIL FROM: <>", 501, Leniency::SPACE_BEFORE_PATH, b"MAIL FROM:<>", "the null path too"),

@@ -175,10 +175,11 @@ impl<'b> Command<'b> {
     }
 
     /// Appends the command's octets with CR LF: the verb in upper case, one SP where one belongs, the arguments as
-    /// they were given. What it writes parses to the same value again.
+    /// they were given. What was parsed parses to the same value again. Whatever a value that was put together by
+    /// hand holds, one line is written: CR, LF and NUL become "?".
     pub fn write(&self, out: &mut impl BufMut) {
         if let Self::Unknown { verb, .. } = self {
-            out.put_slice(verb);
+            put_text(out, verb);
         } else {
             out.put_slice(self.verb().name().as_bytes());
         }
@@ -272,6 +273,17 @@ fn trim_end(text: &[u8]) -> &[u8] {
 fn argument(out: &mut impl BufMut, text: &[u8]) {
     if !text.is_empty() {
         out.put_u8(b' ');
-        out.put_slice(text);
+        put_text(out, text);
     }
+}
+
+/// Text that can't end the line.
+fn put_text(out: &mut impl BufMut, text: &[u8]) {
+    let mut text = text;
+    while let Some(at) = text.iter().position(|octet| matches!(octet, b'\0' | b'\r' | b'\n')) {
+        out.put_slice(&text[..at]);
+        out.put_u8(b'?');
+        text = &text[at + 1..];
+    }
+    out.put_slice(text);
 }

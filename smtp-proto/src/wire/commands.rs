@@ -144,9 +144,7 @@ fn mail<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Command<'b>> {
     let (input, _) = named(tag_no_case(" FROM:").parse(input), Fault::ReversePath)?;
     let input = before_path(rules, input);
     let (rest, path) = named(reverse_path(rules, input), Fault::ReversePath)?;
-    if !matches!(rest, [] | [b' ', ..]) {
-        return bad(rest, Fault::ReversePath);
-    }
+    let (rest, _) = named(before_params(rest), Fault::ReversePath)?;
     let (rest, params) = MailParams::read(rules, rest)?;
     let undeclared = path.needs_smtputf8() && !params.smtputf8();
     if undeclared && !rules.tolerate(Leniency::UTF8_UNDECLARED) {
@@ -159,10 +157,8 @@ fn rcpt<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Command<'b>> {
     let (input, _) = named(tag_no_case(" TO:").parse(input), Fault::ForwardPath)?;
     let input = before_path(rules, input);
     let (rest, path) = named(forward_path(rules, input), Fault::ForwardPath)?;
-    if !matches!(rest, [] | [b' ', ..]) {
-        return bad(rest, Fault::ForwardPath);
-    }
-    let (rest, params) = RcptParams::read(rest)?;
+    let (rest, _) = named(before_params(rest), Fault::ForwardPath)?;
+    let (rest, params) = RcptParams::read(rules, rest)?;
     Ok((rest, Command::Rcpt { path, params }))
 }
 
@@ -173,6 +169,11 @@ fn before_path<'b>(rules: &Rules, input: &'b [u8]) -> &'b [u8] {
         return input;
     }
     if rules.tolerate(Leniency::SPACE_BEFORE_PATH) { path } else { input }
+}
+
+/// The SP before parameters, or the end of the line.
+fn before_params(input: &[u8]) -> Parsed<'_, &[u8]> {
+    alt((eof, tag(" "))).parse(input)
 }
 
 /// What NOOP and HELP carry: printable text, tabs, UTF-8 (RFC 5321 §4.1.1.9: to be ignored).

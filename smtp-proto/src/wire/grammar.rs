@@ -81,19 +81,20 @@ impl Rules {
     }
 }
 
-/// Runs a parser that must take all of `octets`, strictly.
+/// Runs a parser that must take all of `octets`; what it refuses is called `fault`, if that is given.
 pub(crate) fn whole<'b, T>(
     octets: &'b [u8],
-    fault: Fault,
+    fault: Option<Fault>,
+    rules: &Rules,
     parser: impl FnOnce(&Rules, &'b [u8]) -> Parsed<'b, T>,
 ) -> Result<T, ParseError> {
-    let left = match parser(&Rules::default(), octets) {
+    let bad = match parser(rules, octets) {
         Ok(([], value)) => return Ok(value),
-        Ok((rest, _)) => rest.len(),
-        Err(nom::Err::Incomplete(_)) => octets.len(),
-        Err(nom::Err::Error(bad) | nom::Err::Failure(bad)) => bad.left,
+        Ok((rest, _)) => Bad { left: rest.len(), fault: Fault::Argument },
+        Err(nom::Err::Incomplete(_)) => Bad { left: 0, fault: Fault::Argument },
+        Err(nom::Err::Error(bad) | nom::Err::Failure(bad)) => bad,
     };
-    Err(ParseError::new(fault, octets.len() - left))
+    Err(ParseError::new(fault.unwrap_or(bad.fault), octets.len() - bad.left))
 }
 
 const NON_ASCII: core::ops::RangeInclusive<u8> = 0x80..=0xFF;

@@ -1,12 +1,15 @@
 //! Domains, address literals, and the name a client gives itself.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
 
 use super::class::{DCONTENT, DIGIT, HEX, LDH, LET_DIG, all, is};
-use super::grammar;
+use super::grammar::{self, Rules};
+use super::leniency::{Deviations, Leniency};
 use crate::error::{Fault, ParseError};
 
 /// A domain name as it was written: labels with dots between, no dot at the end (RFC 5321 §4.1.2).
@@ -22,7 +25,7 @@ impl<'b> Domain<'b> {
     /// # Errors
     /// [`Fault::Argument`] when it is none.
     pub fn parse(octets: &'b [u8]) -> Result<Self, ParseError> {
-        grammar::whole(octets, Fault::Argument, grammar::domain)
+        grammar::whole(octets, Some(Fault::Argument), &Rules::default(), grammar::domain)
     }
 
     /// The octets as written: ASCII or well-formed UTF-8.
@@ -47,6 +50,23 @@ impl<'b> Domain<'b> {
     #[must_use]
     pub fn needs_smtputf8(self) -> bool {
         !self.0.is_ascii()
+    }
+
+    /// As [`parse`](Self::parse), with what `leniency` tolerates of domains; the deviations that were met are
+    /// returned beside it.
+    ///
+    /// # Errors
+    /// [`Fault::Argument`] when it is none even so.
+    pub fn parse_with(octets: &'b [u8], leniency: Leniency) -> Result<(Self, Deviations), ParseError> {
+        let rules = Rules::new(leniency);
+        let domain = grammar::whole(octets, Some(Fault::Argument), &rules, grammar::domain)?;
+        Ok((domain, rules.met().into()))
+    }
+
+    /// An owned copy.
+    #[must_use]
+    pub fn to_owned(self) -> DomainBuf {
+        DomainBuf(self.as_str().into())
     }
 
     /// The text in lower case, for storing and looking up: two domains are equal when these are.
@@ -97,6 +117,70 @@ impl fmt::Debug for Domain<'_> {
     }
 }
 
+/// An owned [`Domain`], compared alike: for sets of our own domains.
+#[derive(Clone)]
+pub struct DomainBuf(Box<str>);
+
+impl DomainBuf {
+    /// The domain, borrowed.
+    #[must_use]
+    pub fn as_domain(&self) -> Domain<'_> {
+        Domain(self.0.as_bytes())
+    }
+
+    /// The text as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DomainBuf {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Domain::parse(text.as_bytes()).map(Domain::to_owned)
+    }
+}
+
+impl From<Domain<'_>> for DomainBuf {
+    fn from(domain: Domain<'_>) -> Self {
+        domain.to_owned()
+    }
+}
+
+impl PartialEq for DomainBuf {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_domain() == other.as_domain()
+    }
+}
+
+impl PartialEq<Domain<'_>> for DomainBuf {
+    fn eq(&self, other: &Domain<'_>) -> bool {
+        self.as_domain() == *other
+    }
+}
+
+impl Eq for DomainBuf {}
+
+impl Hash for DomainBuf {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_domain().hash(state);
+    }
+}
+
+impl fmt::Display for DomainBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DomainBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_domain().fmt(f)
+    }
+}
+
 /// An address literal with its brackets (RFC 5321 §4.1.3).
 ///
 /// Compared by value where it is an address, without ASCII case where it is of another kind.
@@ -112,7 +196,7 @@ impl<'b> Literal<'b> {
     /// # Errors
     /// [`Fault::Argument`] when it is none.
     pub fn parse(octets: &'b [u8]) -> Result<Self, ParseError> {
-        grammar::whole(octets, Fault::Argument, |_, input| grammar::literal(input))
+        grammar::whole(octets, Some(Fault::Argument), &Rules::default(), |_, input| grammar::literal(input))
     }
 
     /// The octets as written, brackets included.
@@ -203,7 +287,7 @@ impl<'b> Host<'b> {
     /// # Errors
     /// [`Fault::Argument`] when it is neither.
     pub fn parse(octets: &'b [u8]) -> Result<Self, ParseError> {
-        grammar::whole(octets, Fault::Argument, grammar::host)
+        grammar::whole(octets, Some(Fault::Argument), &Rules::default(), grammar::host)
     }
 
     /// What [`parse`](Self::parse) has checked before.

@@ -16,8 +16,11 @@ pub mod host;
 pub mod leniency;
 mod number;
 pub mod params;
+mod params_buf;
 pub mod path;
 pub mod reply;
+#[cfg(feature = "serde")]
+mod serde;
 mod sweep;
 mod values;
 mod verb;

@@ -4,14 +4,15 @@ use core::fmt;
 
 use super::class::{LDH, LET_DIG, VALUE, is};
 use super::datetime::DateTime;
-use super::grammar::{Parsed, Rules, bad};
+use super::grammar::{self, Parsed, Rules, bad};
 use super::leniency::Leniency;
+pub use super::params_buf::{MailParamsBuf, RcptParamsBuf};
 use super::values;
 pub use super::values::{
     Body, ByMode, DeliverBy, Mtrk, Notify, Orcpt, OrcptAddress, Ret, Rrvs, RrvsAction, Solicit, Submitter,
 };
 use super::xtext::Xtext;
-use crate::error::Fault;
+use crate::error::{Fault, ParseError};
 use crate::limits;
 
 /// A registered parameter of MAIL or RCPT.
@@ -240,7 +241,7 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
 }
 
 macro_rules! common {
-    ($name:ident) => {
+    ($name:ident { $($hot:ident),* }) => {
         impl<'b> $name<'b> {
             /// The text as written, without the SP before the first; empty if there is none.
             #[must_use]
@@ -257,6 +258,11 @@ macro_rules! common {
 
             pub(super) const fn set_text(&mut self, text: &'b [u8]) {
                 self.raw.text = text;
+            }
+
+            /// The same over another text, which must mean the same or be empty.
+            pub(super) const fn over<'c>(&self, text: &'c [u8]) -> $name<'c> {
+                $name { raw: Raw { text, seen: self.raw.seen }, $($hot: self.$hot),* }
             }
 
             /// Whether there is none.
@@ -308,8 +314,8 @@ macro_rules! common {
     };
 }
 
-common!(MailParams);
-common!(RcptParams);
+common!(MailParams { size, body });
+common!(RcptParams {});
 
 impl<'b> MailParams<'b> {
     /// None at all.
@@ -413,7 +419,20 @@ impl<'b> MailParams<'b> {
         self.raw.value(Param::Solicit).and_then(Solicit::parse)
     }
 
-    /// What follows the path of MAIL: nothing, or SP and parameters.
+    /// Reads parameters with one SP between two, as they stand behind a path, strictly.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn parse(text: &'b [u8]) -> Result<Self, ParseError> {
+        grammar::whole(text, None, &Rules::default(), Self::read)
+    }
+
+    /// As [`parse`](Self::parse), with UTF-8 even where SMTPUTF8 is not beside it.
+    pub(super) fn parse_stored(text: &'b [u8]) -> Result<Self, ParseError> {
+        grammar::whole(text, None, &Rules::new(Leniency::UTF8_UNDECLARED), Self::read)
+    }
+
+    /// What stands behind the path of MAIL and its SP.
     pub(crate) fn read(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Self> {
         let mut params = Self::EMPTY;
         let (rest, raw) = read(input, |param, value| {
@@ -464,51 +483,66 @@ impl<'b> RcptParams<'b> {
         self.raw.has(Param::ConNeg)
     }
 
-    /// What follows the path of RCPT: nothing, or SP and parameters.
-    pub(crate) fn read(input: &'b [u8]) -> Parsed<'b, Self> {
+    /// Reads parameters with one SP between two, as they stand behind a path.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn parse(text: &'b [u8]) -> Result<Self, ParseError> {
+        grammar::whole(text, None, &Rules::default(), Self::read)
+    }
+
+    pub(super) fn parse_stored(text: &'b [u8]) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+
+    /// What stands behind the path of RCPT and its SP.
+    pub(crate) fn read(_: &Rules, input: &'b [u8]) -> Parsed<'b, Self> {
         let (rest, raw) = read(input, |param, _| (!param.is_mail()).then_some(()))?;
         Ok((rest, Self { raw }))
     }
 }
 
-/// Reads parameters up to the end of the line. `take` is told of each registered one whose value is right, and
-/// says `None` to one that does not belong.
+/// Reads parameters with one SP between two up to the end of the line. `take` is told of each registered one whose
+/// value is right, and says `None` to one that does not belong.
 fn read<'b>(
-    input: &'b [u8],
+    text: &'b [u8],
     mut take: impl FnMut(Param, Option<&'b [u8]>) -> Option<()>,
 ) -> Parsed<'b, Raw<'b>> {
-    let text = input.get(1..).unwrap_or_default();
-    let (mut rest, mut seen, mut unknown) = (input, 0, 0);
-    while let Some((b" ", after)) = rest.split_at_checked(1) {
-        let (next, (keyword, value)) = esmtp_param(after)?;
+    let (mut rest, mut seen, mut unknown) = (text, 0, 0);
+    while !text.is_empty() {
+        let (next, (keyword, value)) = esmtp_param(rest)?;
         match Param::of(keyword) {
             Some(param) => {
                 if seen & param.bit() != 0 {
-                    return bad(after, Fault::ParamTwice);
+                    return bad(rest, Fault::ParamTwice);
                 }
                 if !param.takes(value) {
-                    return bad(after, Fault::ParamValue);
+                    return bad(rest, Fault::ParamValue);
                 }
                 if take(param, value).is_none() {
-                    return bad(after, Fault::ParamUnknown);
+                    return bad(rest, Fault::ParamUnknown);
                 }
                 seen |= param.bit();
             }
             None => {
-                let before = &text[..text.len() - after.len()];
+                let before = &text[..text.len() - rest.len()];
                 if pairs(before).any(|(earlier, _)| earlier.eq_ignore_ascii_case(keyword)) {
-                    return bad(after, Fault::ParamTwice);
+                    return bad(rest, Fault::ParamTwice);
                 }
                 unknown += 1;
                 if unknown > limits::UNKNOWN_PARAMS {
-                    return bad(after, Fault::ParamUnknown);
+                    return bad(rest, Fault::ParamUnknown);
                 }
                 seen |= UNKNOWN;
             }
         }
-        rest = next;
+        rest = match next {
+            [] => break,
+            [b' ', after @ ..] => after,
+            _ => return bad(next, Fault::ParamKeyword),
+        };
     }
-    if rest.is_empty() { Ok((rest, Raw { text, seen })) } else { bad(rest, Fault::ParamKeyword) }
+    Ok((&[], Raw { text, seen }))
 }
 
 /// `esmtp-param` (RFC 5321 §4.1.2), the value with UTF-8 (RFC 6531 §3.3).

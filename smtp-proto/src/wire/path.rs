@@ -6,8 +6,9 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
-use super::grammar;
+use super::grammar::{self, Rules};
 use super::host::{Domain, Host, Literal};
+use super::leniency::{Deviations, Leniency};
 use crate::error::{Fault, ParseError};
 
 /// A mailbox as it was written, without brackets: a local part, "@", a domain or a literal; or "Postmaster" alone
@@ -34,7 +35,21 @@ impl<'b> Mailbox<'b> {
         if octets.eq_ignore_ascii_case(Self::POSTMASTER) {
             return Ok(Self::checked(octets, octets.len()));
         }
-        grammar::whole(octets, Fault::ForwardPath, grammar::mailbox)
+        grammar::whole(octets, Some(Fault::ForwardPath), &Rules::default(), grammar::mailbox)
+    }
+
+    /// As [`parse`](Self::parse), with what `leniency` tolerates of mailboxes; the deviations that were met are
+    /// returned beside it.
+    ///
+    /// # Errors
+    /// [`Fault::ForwardPath`] when it is none even so.
+    pub fn parse_with(octets: &'b [u8], leniency: Leniency) -> Result<(Self, Deviations), ParseError> {
+        if let Ok(mailbox) = Self::parse(octets) {
+            return Ok((mailbox, Deviations::NONE));
+        }
+        let rules = Rules::new(leniency);
+        let mailbox = grammar::whole(octets, Some(Fault::ForwardPath), &rules, grammar::mailbox)?;
+        Ok((mailbox, rules.met().into()))
     }
 
     /// What the grammar has checked; `local` is at most [`LOCAL_PART`](crate::limits::LOCAL_PART).
@@ -175,7 +190,21 @@ impl<'b> ReversePath<'b> {
     /// # Errors
     /// [`Fault::ReversePath`] when it is none.
     pub fn parse(octets: &'b [u8]) -> Result<Self, ParseError> {
-        grammar::whole(octets, Fault::ReversePath, grammar::reverse_path)
+        grammar::whole(octets, Some(Fault::ReversePath), &Rules::default(), grammar::reverse_path)
+    }
+
+    /// As [`parse`](Self::parse), with what `leniency` tolerates of paths; the deviations that were met are returned
+    /// beside it.
+    ///
+    /// # Errors
+    /// [`Fault::ReversePath`] when it is none even so.
+    pub fn parse_with(octets: &'b [u8], leniency: Leniency) -> Result<(Self, Deviations), ParseError> {
+        if let Ok(path) = Self::parse(octets) {
+            return Ok((path, Deviations::NONE));
+        }
+        let rules = Rules::new(leniency);
+        let path = grammar::whole(octets, Some(Fault::ReversePath), &rules, grammar::reverse_path)?;
+        Ok((path, rules.met().into()))
     }
 
     /// The mailbox, if it is not null.
@@ -235,7 +264,7 @@ impl fmt::Debug for ReversePath<'_> {
 /// # Errors
 /// [`Fault::ForwardPath`] when it is none.
 pub fn forward_path(octets: &[u8]) -> Result<Mailbox<'_>, ParseError> {
-    grammar::whole(octets, Fault::ForwardPath, grammar::forward_path)
+    grammar::whole(octets, Some(Fault::ForwardPath), &Rules::default(), grammar::forward_path)
 }
 
 /// An owned [`Mailbox`], compared alike.
