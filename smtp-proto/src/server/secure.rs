@@ -28,7 +28,7 @@ impl ServerSession {
             Answer::Dropped => self.say(&replies::TRY_LATER_TLS),
             answer => {
                 if self.speak(&answer, &replies::START_TLS, &replies::TRY_LATER_TLS) {
-                    self.phase = Phase::Upgrade;
+                    self.phase = Phase::Upgrade { greeted: true };
                 }
             }
         }

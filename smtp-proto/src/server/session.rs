@@ -98,7 +98,9 @@ pub(crate) enum Phase {
         left: u64,
     },
     Verdict,
-    Upgrade,
+    Upgrade {
+        greeted: bool,
+    },
     Closing(CloseReason),
     Closed,
 }
@@ -217,6 +219,12 @@ impl ServerSession {
         }
     }
 
+    /// A session on a port where TLS comes first (RFC 8314): it asks for the handshake before it greets.
+    #[must_use]
+    pub fn implicit_tls(config: Arc<ServerConfig>, peer: Peer, now: Time) -> Self {
+        Self { phase: Phase::Upgrade { greeted: false }, ..Self::new(config, peer, now) }
+    }
+
     /// What is known about the session.
     #[must_use]
     pub const fn facts(&self) -> &Facts {
@@ -289,11 +297,11 @@ impl ServerSession {
             return Need::Flush;
         }
         match self.phase {
-            Phase::Upgrade => Need::Upgrade,
             _ if self.eof => {
                 self.close_at_eof();
                 Need::Step
             }
+            Phase::Upgrade { .. } => Need::Upgrade,
             _ => Need::Input,
         }
     }
@@ -324,7 +332,7 @@ impl ServerSession {
             Phase::Content => self.has_content(input),
             Phase::Chunk { .. } => self.chunks.left() == 0 || !input.rest().is_empty(),
             Phase::DropChunk { left } => left == 0 || !input.rest().is_empty(),
-            Phase::Upgrade | Phase::Closed => false,
+            Phase::Upgrade { .. } | Phase::Closed => false,
         }
     }
 
@@ -372,7 +380,7 @@ impl ServerSession {
                 self.phase = Phase::Closed;
                 Some(Step::Close(reason))
             }
-            Phase::Upgrade => Some(Step::Quiet(0)),
+            Phase::Upgrade { .. } => Some(Step::Quiet(0)),
             Phase::Closed => None,
         }
     }
@@ -426,17 +434,21 @@ impl ServerSession {
         tls: TlsInfo,
         now: Time,
     ) -> Result<(), ApiMisuse> {
-        if self.phase != Phase::Upgrade {
-            return Err(ApiMisuse::NoUpgrade);
-        }
+        let Phase::Upgrade { greeted } = self.phase else { return Err(ApiMisuse::NoUpgrade) };
         self.now = self.now.max(now);
         let dropped = plaintext.rest().len();
         plaintext.take(dropped);
         self.facts.start_over(tls, dropped);
         self.state = State::Greeted;
-        self.phase = Phase::Command;
+        self.phase = if greeted { Phase::Command } else { Phase::Connect };
         self.scanned = 0;
         Ok(())
+    }
+
+    /// Says that the handshake failed: the session is over, and nothing more can be said to the peer.
+    pub fn tls_failed(&mut self) {
+        self.output.clear();
+        self.close(CloseReason::TlsFailed, ResetCause::HangUp);
     }
 
     /// Asks the session to end: 421 at once where no transaction is open, else after the one in progress.

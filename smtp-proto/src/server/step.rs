@@ -459,6 +459,8 @@ pub enum CloseReason {
     PeerGone,
     /// The peer never said anything: a health check, a port scan.
     Probe,
+    /// The TLS handshake failed.
+    TlsFailed,
     /// The peer speaks another protocol.
     NotSmtp(ForeignProtocol),
     /// The application hung up.
