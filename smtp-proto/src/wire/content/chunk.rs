@@ -69,9 +69,8 @@ impl ChunkCounter {
     /// Tells the counter that the last chunk is complete: a CR at the very end is bare. Needed once, before
     /// [`is_refused`](Self::is_refused) is asked.
     pub const fn finish(&mut self) {
-        if !matches!(self.policy, BareNewlines::Keep) {
-            self.bare.count(self.line, 0);
-        }
+        // Under Keep the line is never followed, so it is never behind a CR.
+        self.bare.count(self.line, 0);
         self.line = Line::Start;
     }
 

@@ -91,25 +91,33 @@ impl Survey {
         }
     }
 
-    /// The content is complete: a CR at the very end is bare.
+    /// Tells the survey that the content is complete: a CR at the very end is bare.
     pub const fn finish(&mut self) {
-        self.bare.count(self.line, 0);
-        self.line = Line::Within;
+        if matches!(self.line, Line::AfterCr) {
+            self.bare.count(self.line, 0);
+            self.line = Line::Within;
+        }
     }
 
-    /// Octets in all: the number for SIZE, since stuffed dots don't count (RFC 1870 §5).
+    /// Whether the content ends with CR LF or is empty. If not, DATA adds them, which SIZE counts.
+    #[must_use]
+    pub const fn ends_line(&self) -> bool {
+        matches!(self.line, Line::Start)
+    }
+
+    /// Octets in all: the number for SIZE, since stuffed dots and the dot line don't count (RFC 1870 §5).
     #[must_use]
     pub const fn octets(&self) -> u64 {
         self.octets
     }
 
-    /// Bare CRs.
+    /// Bare CRs; one that came last only once [`finish`](Self::finish) was called.
     #[must_use]
     pub const fn bare_cr(&self) -> u64 {
         self.bare.cr
     }
 
-    /// Bare LFs.
+    /// Bare LFs: those without a CR before them.
     #[must_use]
     pub const fn bare_lf(&self) -> u64 {
         self.bare.lf
