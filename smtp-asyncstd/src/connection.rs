@@ -14,6 +14,7 @@ use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
 use smtp_proto::{RecvBuf, Time};
 
 use crate::slots::Slot;
+use crate::stream::Stream;
 
 /// How long a silent connection keeps its receive buffer. Shorter, and each command would allocate anew; longer, and
 /// memory is held for peers that do nothing.
@@ -22,13 +23,15 @@ const KEEP_BUFFER: Duration = Duration::from_secs(1);
 /// One client's connection: a session and the stream it runs over.
 #[derive(Debug)]
 pub struct Connection<S = TcpStream> {
-    stream: S,
+    stream: Stream<S>,
     session: ServerSession,
     buffer: RecvBuf,
     used: usize,
     origin: Instant,
     stop: Option<Receiver<()>>,
     _slot: Option<Slot>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// What ended a wait.
@@ -46,16 +49,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// [`over`](Self::over) with what is known about the peer.
     pub fn with_peer(stream: S, config: impl Into<Arc<ServerConfig>>, peer: Peer) -> Self {
-        let session = ServerSession::new(config.into(), peer, Time::ZERO);
+        Self::of(stream, ServerSession::new(config.into(), peer, Time::ZERO))
+    }
+
+    fn of(stream: S, session: ServerSession) -> Self {
         Self {
-            stream,
+            stream: Stream::Plain(stream),
             session,
             buffer: RecvBuf::default(),
             used: 0,
             origin: Instant::now(),
             stop: None,
             _slot: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// A session on a stream where TLS comes first (RFC 8314): the handshake is made before the greeting.
+    #[cfg(feature = "tls")]
+    pub fn implicit_tls(
+        stream: S,
+        config: impl Into<Arc<ServerConfig>>,
+        peer: Peer,
+        tls: Arc<rustls::ServerConfig>,
+    ) -> Self {
+        Self::of(stream, ServerSession::implicit_tls(config.into(), peer, Time::ZERO)).with_tls(tls)
+    }
+
+    /// Makes STARTTLS possible. That it is offered is the session's configuration
+    /// ([`Extension::StartTls`](crate::Extension::StartTls)).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     pub(crate) fn with_stop(mut self, stop: Receiver<()>, slot: Slot) -> Self {
@@ -88,9 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Need::Step | Need::Nothing => break,
                 Need::Pause(until) => self.pause(until).await?,
                 Need::Flush => self.flush().await?,
-                Need::Upgrade => {
-                    return Err(io::Error::other("STARTTLS was accepted, but no TLS is configured"));
-                }
+                Need::Upgrade => self.upgrade().await?,
                 Need::Input => self.fill().await?,
             }
         }
@@ -197,6 +223,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
+    /// Shakes hands, at most until the session's deadline. What the peer sent in clear text behind STARTTLS is dropped.
+    #[cfg(feature = "tls")]
+    async fn upgrade(&mut self) -> io::Result<()> {
+        let Some(tls) = self.tls.clone() else { return Err(no_tls()) };
+        let until =
+            self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline));
+        let stream = &mut self.stream;
+        let mut timer = pin!(sleep(until.saturating_duration_since(Instant::now())));
+        let shaken = poll_fn(|cx| match stream.poll_handshake(&tls, cx) {
+            Poll::Ready(shaken) => Poll::Ready(Some(shaken)),
+            Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+        });
+        match shaken.await {
+            Some(Ok(())) => {
+                let mut plaintext = self.buffer.input();
+                let info = self.stream.tls_info();
+                let upgraded = self.session.tls_established(&mut plaintext, info, now(self.origin));
+                let dropped = plaintext.used();
+                self.buffer.consume(dropped);
+                upgraded.map_err(io::Error::other)
+            }
+            Some(Err(_)) => {
+                self.session.tls_failed();
+                Ok(())
+            }
+            None => {
+                self.session.handle_timeout(now(self.origin));
+                Ok(())
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn upgrade(&mut self) -> io::Result<()> {
+        Err(no_tls())
+    }
+
     /// Gives memory back while nothing happens.
     fn release(&mut self) {
         self.buffer.release();
@@ -242,6 +305,10 @@ fn poll_drain<S: AsyncWrite + Unpin>(
         output.advance(n);
     }
     Pin::new(stream).poll_flush(cx)
+}
+
+fn no_tls() -> io::Error {
+    io::Error::other("STARTTLS was accepted, but the connection was given no TLS configuration")
 }
 
 /// The peer went away: an event of its session, not an error of ours.

@@ -5,6 +5,9 @@ mod connection;
 mod message;
 mod server;
 mod slots;
+mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use connection::Connection;
 pub use message::Message;

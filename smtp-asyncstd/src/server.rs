@@ -3,12 +3,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+#[cfg(feature = "tls")]
+use std::sync::{PoisonError, RwLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use async_std::channel::{self, Receiver, Sender};
 use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use async_std::task;
+#[cfg(feature = "tls")]
+use smtp_proto::server::Extension;
 use smtp_proto::server::{Peer, ServerConfig};
 
 use crate::connection::Connection;
@@ -26,6 +30,27 @@ pub struct Builder {
     max_connections: usize,
     max_per_address: usize,
     drain: Duration,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+}
+
+/// TLS as a listener does it.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+struct Tls {
+    config: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    implicit: bool,
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn new(config: Arc<rustls::ServerConfig>, implicit: bool) -> Self {
+        Self { config: Arc::new(RwLock::new(config)), implicit }
+    }
+
+    fn current(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Builder {
@@ -47,6 +72,24 @@ impl Builder {
     #[must_use]
     pub fn drain(mut self, limit: Duration) -> Self {
         self.drain = limit;
+        self
+    }
+
+    /// Offers STARTTLS with `tls`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn starttls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
+        let offering = ServerConfig::clone(&self.config).offer(Extension::StartTls);
+        self.config = Arc::new(offering);
+        self.tls = Some(Tls::new(tls, false));
+        self
+    }
+
+    /// TLS comes first on this listener (RFC 8314), as on port 465.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn implicit_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(Tls::new(tls, true));
         self
     }
 
@@ -78,12 +121,23 @@ impl Builder {
 pub struct Handle {
     stop: Sender<()>,
     slots: Arc<Slots>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 impl Handle {
     /// No connection is accepted from now on; each session ends with 421 at once, or after the transaction in progress.
     pub fn shut_down(&self) {
         self.stop.close();
+    }
+
+    /// Uses `tls` for handshakes from now on: a new certificate. Sessions that are open keep theirs. Nothing happens
+    /// where the listener has no TLS.
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self, tls: Arc<rustls::ServerConfig>) {
+        if let Some(held) = &self.tls {
+            *held.config.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        }
     }
 
     /// How many connections are open.
@@ -121,6 +175,8 @@ impl Server {
             max_connections: 10_000,
             max_per_address: 50,
             drain: Duration::from_secs(30),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -135,7 +191,12 @@ impl Server {
     /// What tells it to stop.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle { stop: self.stop.0.clone(), slots: Arc::clone(&self.slots) }
+        Handle {
+            stop: self.stop.0.clone(),
+            slots: Arc::clone(&self.slots),
+            #[cfg(feature = "tls")]
+            tls: self.builder.tls.clone(),
+        }
     }
 
     /// The next connection; `None` once the server was told to stop. Connections over a limit are told 421 and never
@@ -172,8 +233,16 @@ impl Server {
         if let Ok(local) = stream.local_addr() {
             peer = peer.to_local(local);
         }
-        Connection::with_peer(stream, Arc::clone(&self.builder.config), peer)
-            .with_stop(self.stop.1.clone(), slot)
+        let config = Arc::clone(&self.builder.config);
+        #[cfg(feature = "tls")]
+        let connection = match &self.builder.tls {
+            Some(tls) if tls.implicit => Connection::implicit_tls(stream, config, peer, tls.current()),
+            Some(tls) => Connection::with_peer(stream, config, peer).with_tls(tls.current()),
+            None => Connection::with_peer(stream, config, peer),
+        };
+        #[cfg(not(feature = "tls"))]
+        let connection = Connection::with_peer(stream, config, peer);
+        connection.with_stop(self.stop.1.clone(), slot)
     }
 
     /// Accepts until it is told to stop and runs `handler` for each connection in a task of its own. Returns when all

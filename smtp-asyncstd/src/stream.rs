@@ -1,0 +1,117 @@
+//! A stream that may become encrypted on the way.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+#[cfg(feature = "tls")]
+use futures_rustls::{Accept, server::TlsStream};
+
+/// Clear text, TLS, or between the two.
+#[derive(Debug)]
+pub(crate) enum Stream<S> {
+    Plain(S),
+    #[cfg(feature = "tls")]
+    Handshake(Box<HandshakeOf<S>>),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream<S>>),
+    /// A handshake failed and took the stream with it.
+    #[cfg(feature = "tls")]
+    Gone,
+}
+
+/// A handshake in progress; kept here, not in a future, so that nothing is lost when a wait is cut short.
+#[cfg(feature = "tls")]
+pub(crate) struct HandshakeOf<S>(Accept<S>);
+
+#[cfg(feature = "tls")]
+impl<S> std::fmt::Debug for HandshakeOf<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handshake")
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+    /// Goes on with the handshake; begins it where the stream is still clear text.
+    pub(crate) fn poll_handshake(
+        &mut self,
+        config: &std::sync::Arc<rustls::ServerConfig>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        use std::future::Future;
+        if matches!(self, Self::Plain(_)) {
+            if let Self::Plain(stream) = std::mem::replace(self, Self::Gone) {
+                let acceptor = futures_rustls::TlsAcceptor::from(std::sync::Arc::clone(config));
+                *self = Self::Handshake(Box::new(HandshakeOf(acceptor.accept(stream))));
+            }
+        }
+        let Self::Handshake(handshake) = self else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        match std::task::ready!(Pin::new(&mut handshake.0).poll(cx)) {
+            Ok(stream) => {
+                *self = Self::Tls(Box::new(stream));
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                *self = Self::Gone;
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// What the handshake agreed on.
+    pub(crate) fn tls_info(&self) -> smtp_proto::server::TlsInfo {
+        match self {
+            Self::Tls(stream) => crate::tls::info(stream.get_ref().1),
+            _ => smtp_proto::server::TlsInfo::default(),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin + AsyncWrite> AsyncRead for Stream<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, octets),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, octets),
+            #[cfg(feature = "tls")]
+            Self::Handshake(_) | Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin + AsyncWrite> AsyncWrite for Stream<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, octets),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            #[cfg(feature = "tls")]
+            Self::Handshake(_) | Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Self::Handshake(_) | Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_close(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_close(cx),
+            #[cfg(feature = "tls")]
+            Self::Handshake(_) | Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}

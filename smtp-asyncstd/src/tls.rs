@@ -1,0 +1,51 @@
+//! TLS by rustls: the configuration is yours; these make one, and tell what a handshake agreed on.
+
+use smtp_proto::server::TlsInfo;
+
+pub use rustls;
+
+/// Label of the channel binding tls-exporter (RFC 9266 §2).
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// What a handshake agreed on.
+pub(crate) fn info(connection: &rustls::ServerConnection) -> TlsInfo {
+    let mut info = TlsInfo::default();
+    info.protocol = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+        other => format!("{other:?}"),
+    };
+    if let Some(suite) = connection.negotiated_cipher_suite() {
+        info.cipher = format!("{:?}", suite.suite()).trim_start_matches("TLS13_").to_owned();
+    }
+    info.server_name = connection.server_name().map(str::to_owned);
+    info.client_certificate =
+        connection.peer_certificates().and_then(|chain| chain.first()).map(|first| first.to_vec());
+    let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
+    info.exporter = exporter.ok().map(Vec::from);
+    info
+}
+
+/// A configuration from PEM text: the certificate chain, leaf first, and its key (PKCS#8, PKCS#1 or SEC1). TLS 1.2 and
+/// 1.3, no client certificates.
+///
+/// # Errors
+/// When the text holds no certificate or key, or the two don't fit.
+#[cfg(feature = "aws-lc-rs")]
+pub fn server_config(chain_pem: &[u8], key_pem: &[u8]) -> Result<rustls::ServerConfig, rustls::Error> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let unreadable = |what: &str, error: rustls::pki_types::pem::Error| {
+        rustls::Error::General(format!("no {what} in the PEM text: {error}"))
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable("certificate", error))?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| unreadable("private key", error))?;
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+}
