@@ -343,7 +343,7 @@ fn play_client(row: &Row) -> Result<(), String> {
     if first.starts_with('y') {
         bindings = Bindings::new().exporter([0; 32]);
     }
-    let mut inputs = client::Inputs::new(&[7; 24], &[row.mechanism()]).bindings(bindings);
+    let mut inputs = client::Inputs::new(&[7; 24], [row.mechanism()]).bindings(bindings);
     if let Some(nonce) = row.input("client_nonce") {
         inputs = inputs.nonce(Nonce::fixed(nonce).unwrap());
     }

@@ -3,6 +3,19 @@
 //! [`select`] picks a mechanism of those that the server offers, [`Exchange::start`] begins it, [`Exchange::initial`]
 //! is what goes with AUTH, [`Exchange::answer`] answers each 334, and [`Exchange::finish`] says whether the server's
 //! last reply means what it says: with SCRAM a 235 of a server that has not proved itself is a failure.
+//!
+//! ```
+//! use smtp_proto::sasl::client::{Credentials, Exchange, Inputs, Trust, select};
+//! use smtp_proto::sasl::{Bindings, Mechanism};
+//!
+//! let offered = [Mechanism::LOGIN, Mechanism::PLAIN];
+//! let credentials = Credentials::password("tim", "tanstaaftanstaaf");
+//! let mechanism = select(offered, &credentials, &Bindings::new(), Trust::Verified)?;
+//! let mut exchange = Exchange::start(mechanism, &credentials, &Inputs::new(&[0; 24], offered))?;
+//! assert_eq!(exchange.initial(), Some(&b"\0tim\0tanstaaftanstaaf"[..]));
+//! assert_eq!(exchange.finish(235), Ok(()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod credentials;
 mod opening;
@@ -28,7 +41,8 @@ pub struct Inputs {
     nonce: Nonce,
     bindings: Bindings,
     #[cfg_attr(not(feature = "scram"), allow(dead_code, reason = "SCRAM reads it"))]
-    offered: Vec<Mechanism>,
+    /// The -PLUS forms among the mechanisms offered.
+    plus_offered: Vec<Mechanism>,
     #[cfg_attr(not(feature = "scram"), allow(dead_code, reason = "SCRAM reads it"))]
     min_iterations: u32,
     server: Option<(String, u16)>,
@@ -38,11 +52,11 @@ impl Inputs {
     /// `random` is from the operating system's generator and used for one exchange only; `offered` is what the
     /// server announced.
     #[must_use]
-    pub fn new(random: &[u8; 24], offered: &[Mechanism]) -> Self {
+    pub fn new(random: &[u8; 24], offered: impl IntoIterator<Item = Mechanism>) -> Self {
         Self {
             nonce: Nonce::new(random),
             bindings: Bindings::new(),
-            offered: offered.into(),
+            plus_offered: offered.into_iter().filter(|mechanism| mechanism.binds_channel()).collect(),
             min_iterations: SCRAM_MIN_ITERATIONS,
             server: None,
         }

@@ -130,7 +130,7 @@ fn scram(
         Some((kind, octets)) if mechanism.binds_channel() => Binding::Used(kind, octets),
         None if mechanism.binds_channel() => return Err(StartError::Unbound),
         // RFC 5802 §6: "y" tells a server that did offer -PLUS that somebody took it out.
-        Some(_) if !inputs.offered.contains(&hash.plus()) => Binding::Unoffered,
+        Some(_) if !inputs.plus_offered.contains(&hash.plus()) => Binding::Unoffered,
         Some(_) | None => Binding::None,
     };
     let (client, first) = Client::new(hash, login, binding, &inputs.nonce, inputs.min_iterations);

@@ -61,7 +61,7 @@ const IN_CLEAR: [Mechanism; 9] = [
 /// # Errors
 /// [`NoMechanism::Untrusted`] without trust, whatever is offered.
 pub fn select(
-    offered: &[Mechanism],
+    offered: impl IntoIterator<Item = Mechanism>,
     credentials: &Credentials,
     bindings: &Bindings,
     trust: Trust,
@@ -71,9 +71,11 @@ pub fn select(
         Trust::Insecure => &IN_CLEAR,
         Trust::None => return Err(NoMechanism::Untrusted),
     };
-    let usable = |mechanism: Mechanism| {
+    let rank = |mechanism: Mechanism| {
         let bound = !mechanism.binds_channel() || !bindings.is_empty();
-        offered.contains(&mechanism) && bound && credentials.check(mechanism).is_ok()
+        let usable = bound && credentials.check(mechanism).is_ok();
+        order.iter().position(|&known| usable && known == mechanism)
     };
-    order.iter().copied().find(|&mechanism| usable(mechanism)).ok_or(NoMechanism::NoneInCommon)
+    let best = offered.into_iter().filter_map(rank).min();
+    best.and_then(|rank| order.get(rank).copied()).ok_or(NoMechanism::NoneInCommon)
 }

@@ -5,27 +5,32 @@
 //! so that the application is one loop around one `match`:
 //!
 //! ```
-//! # use smtp_proto::sasl::{Mechanism, server::{Exchange, Inputs, Next, Offer}};
-//! # use smtp_proto::wire::base64::Base64;
-//! # let check = |user: &str, password: &str| user == "tim" && password == "tanstaaf";
-//! let offer = Offer::new(&[Mechanism::PLAIN, Mechanism::LOGIN]);
-//! let mut exchange = Exchange::start(Mechanism::PLAIN, &offer, Inputs::new([0; 32], 0));
-//! let mut next = exchange.step(Some(Base64::parse(b"AHRpbQB0YW5zdGFhZg==")?));
-//! let user = loop {
-//!     next = match next {
-//!         Next::Password(ask) => {
-//!             let good = check(ask.user(), ask.password());
-//!             ask.decide(good)
-//!         }
-//!         Next::Challenge(_) => unreachable!("send it as 334 and come back with the client's answer"),
-//!         Next::Done(user) => break user,
-//!         Next::Refused(_) => unreachable!("send the reply"),
-//!         other => other.or_refuse(),
+//! use smtp_proto::sasl::server::{Exchange, Inputs, Next, Offer};
+//! use smtp_proto::server::{Auth, Pending};
+//! # fn is_password(user: &str, password: &str) -> bool { user == password }
+//!
+//! /// Answers a `Step::Auth`. `exchange` is kept beside the session, at first `Exchange::default()`.
+//! fn log_in(auth: Pending<'_, Auth<'_>>, exchange: &mut Exchange, offer: &Offer, random: [u8; 32], now: u64) {
+//!     if auth.is_first() {
+//!         *exchange = Exchange::start(auth.mechanism(), offer, Inputs::new(random, now));
 //!     }
-//! };
-//! assert_eq!(user, "tim");
-//! # Ok::<(), smtp_proto::ParseError>(())
+//!     let mut next = exchange.step(auth.response());
+//!     loop {
+//!         next = match next {
+//!             Next::Password(ask) => {
+//!                 let good = is_password(ask.user(), ask.password());
+//!                 ask.decide(good)
+//!             }
+//!             Next::Challenge(octets) => return auth.challenge(octets),
+//!             Next::Done(user) => return auth.accept_as(user),
+//!             Next::Refused(reply) => return auth.refuse(&reply),
+//!             other => other.or_refuse(),
+//!         };
+//!     }
+//! }
 //! ```
+//!
+//! The `let` before `decide` is needed: `ask.decide(is_password(ask.user(), ..))` would use the token after it is gone.
 //!
 //! Unknown users and wrong passwords take the same way and get the same reply. No exchange succeeds while a question
 //! is open: a token that is dropped refuses.

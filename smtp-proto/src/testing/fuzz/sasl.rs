@@ -98,7 +98,7 @@ fn as_client<'m>(mechanism: Mechanism, messages: impl Iterator<Item = &'m [u8]>)
         Mechanism::ANONYMOUS => Credentials::anonymous("trace"),
         _ => Credentials::password("user", "password"),
     };
-    let mut inputs = client::Inputs::new(&[0; 24], &MECHANISMS).bindings(bindings()).min_iterations(1);
+    let mut inputs = client::Inputs::new(&[0; 24], MECHANISMS).bindings(bindings()).min_iterations(1);
     if let Some(nonce) = Nonce::fixed("c") {
         inputs = inputs.nonce(nonce);
     }
