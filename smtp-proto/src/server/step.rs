@@ -136,13 +136,16 @@ impl<'s, C> Pending<'s, C> {
         self.session.hang_up(reply);
     }
 
-    /// Answers as a policy decided.
+    /// Answers as a policy decided: a [`Reply`], whose class decides, or a `Result` whose error is one.
+    ///
+    /// Bind the decision first: in `rcpt.decide(lookup(rcpt.mailbox()).await)` the token is gone before it is looked
+    /// at (E0382).
     pub fn decide<'r>(self, decision: impl Into<Decision<'r>>) {
         let decision = decision.into();
         self.session.answer(Answer::of(decision.reply().as_ref()));
     }
 
-    /// What is known about the session: the connection itself is borrowed while a token lives.
+    /// What is known about the session. An adapter's connection is borrowed while a token lives (E0502), so ask here.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         self.session.facts()
