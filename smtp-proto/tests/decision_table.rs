@@ -23,10 +23,14 @@ const STEPS: &[(&str, &str)] = &[
     ("Vrfy", "VRFY a\r\n"),
     ("Expn", "EXPN a\r\n"),
     ("Etrn", "EHLO a.example\r\nETRN mx.example\r\n"),
+    ("Xclient", "EHLO a.example\r\nXCLIENT ADDR=192.0.2.1\r\n"),
+    ("Xforward", "EHLO a.example\r\nXFORWARD ADDR=192.0.2.1\r\n"),
 ];
 
+type Way = fn(Step<'_, '_>);
+
 /// The columns: ways to answer.
-const WAYS: &[(&str, fn(Step<'_, '_>))] = &[
+const WAYS: &[(&str, Way)] = &[
     ("`accept`", |step| step.accept()),
     ("`refuse`, but with a 2yz", refuse_with_praise),
     ("dropped", |_| {}),
@@ -47,6 +51,8 @@ fn refuse_with_praise(step: Step<'_, '_>) {
         Step::Vrfy(token) => token.refuse(PRAISE),
         Step::Expn(token) => token.refuse(PRAISE),
         Step::Etrn(token) => token.refuse(PRAISE),
+        Step::Xclient(token) => token.refuse(PRAISE),
+        Step::Xforward(token) => token.refuse(PRAISE),
         _ => {}
     }
 }
@@ -57,13 +63,14 @@ fn is(step: &Step<'_, '_>, name: &str) -> bool {
 
 /// Plays `client`, answers the step called `name` by `way` and every other one positively. Returns the codes of the
 /// last reply, and whether the session ended.
-fn said(name: &str, client: &str, way: fn(Step<'_, '_>)) -> String {
-    let mut config = ServerConfig::new("mx.example").unwrap().without_arrival_checks();
-    for extension in [Extension::StartTls, Extension::Vrfy, Extension::Expn, Extension::Etrn] {
-        config = config.offer(extension);
-    }
-    let config = config.auth(&[Mechanism::PLAIN], AuthWhen::Always);
-    let mut session = ServerSession::new(Arc::new(config), Peer::unknown(), Time::ZERO);
+fn said(name: &str, client: &str, way: Way) -> String {
+    use Extension::{Etrn, Expn, StartTls, Vrfy, Xclient, Xforward};
+    let config = ServerConfig::new("mx.example").unwrap().without_arrival_checks();
+    let config =
+        [StartTls, Vrfy, Expn, Etrn, Xclient, Xforward].into_iter().fold(config, ServerConfig::offer);
+    let config = config.auth(&[Mechanism::PLAIN], AuthWhen::Always).trust([192, 0, 2, 0].into(), 24);
+    let peer = Peer::at(([192, 0, 2, 9], 25).into());
+    let mut session = ServerSession::new(Arc::new(config), peer, Time::ZERO);
     let (mut at, mut replies, mut closed, mut met) = (0, Vec::new(), false, false);
     loop {
         match session.needs(&Input::new(&client.as_bytes()[at..]), Time::ZERO) {

@@ -46,7 +46,8 @@
 #![doc = include_str!("decision_table.md")]
 //!
 //! After 554 in place of the greeting only QUIT is taken. A refused `Hello` changes nothing. A refused `Data` ends the
-//! transaction ([`DataRefused`](ResetCause::DataRefused)); with BDAT the first reply comes once the chunk is there.
+//! transaction ([`DataRefused`](ResetCause::DataRefused)); with BDAT the first reply comes once the chunk is there. An
+//! accepted `Xclient` starts over with `Connect`, hence the 220.
 //!
 //! - **The reply's class wins.** `accept_with` a 4yz or 5yz refuses, so a policy can't say one thing and do another.
 //!   `refuse` with a 2yz or 3yz would tell the client that it had succeeded: the session's own refusal goes out instead.
@@ -56,8 +57,8 @@
 //!   token costs a delay. There is no destructor behind it: the next call of [`needs`](ServerSession::needs) finds the
 //!   token unanswered, which holds for `mem::forget` too.
 //! - **Policy functions** return a [`Decision`], or `Result<(), Reply<'static>>`, which becomes one:
-//!   `rcpt.decide(found)`. A `Reply` made of a received [`ReplyBuf`](crate::wire::reply::ReplyBuf) is a
-//!   decision too: a proxy passes on what it was told.
+//!   `rcpt.decide(found)`. A received [`ReplyBuf`](crate::wire::reply::ReplyBuf) is a decision too: a proxy passes
+//!   on what it was told.
 //! - **`accept` on [`Verdict`](Step::Verdict) is the promise.** Sync the message to the disk before it, not after.
 //!   In LMTP the verdict comes once per accepted recipient ([`Verdict::recipient`] says which); in SMTP there is one
 //!   for all, and the protocol has no way to give different ones.
@@ -137,6 +138,7 @@
 //! | chunks of a message | [`chunks`](Limits::chunks) | 100,000 | 421 4.7.0, [`Oversize`](Abuse::Oversize) |
 //!
 //! Refusals by policy are not errors: a newsletter with eleven dead recipients is no attack.
+//! [`MORE_ERRORS`](crate::Leniency::MORE_ERRORS) bears five times as many.
 //!
 //! ```
 //! # use {smtp_proto::server::{Limits, ServerConfig}, std::time::Duration};
