@@ -352,7 +352,7 @@ impl<'b> Hello<'b> {
         self.raw
     }
 
-    /// The host, or `None` for what a [`Leniency`](crate::Leniency) let through. Never `None` where nothing is tolerated.
+    /// The host, or `None` for what a [`Leniency`] let through. Never `None` where nothing is tolerated.
     #[must_use]
     pub const fn host(self) -> Option<Host<'b>> {
         if self.valid { Some(Host::checked(self.raw)) } else { None }
