@@ -94,3 +94,18 @@ pub(crate) const fn is(octet: u8, classes: u16) -> bool {
 pub(crate) fn all(octets: &[u8], classes: u16) -> bool {
     octets.iter().all(|&octet| is(octet, classes))
 }
+
+/// `word` in upper case and filled up with SP, as one integer to be compared; 0 if it has more than 16 octets. A word
+/// that holds no SP has a key of its own.
+pub(crate) const fn key(word: &[u8]) -> u128 {
+    let mut folded = [b' '; 16];
+    if word.len() > folded.len() {
+        return 0;
+    }
+    let mut i = 0;
+    while i < word.len() {
+        folded[i] = word[i].to_ascii_uppercase();
+        i += 1;
+    }
+    u128::from_le_bytes(folded)
+}

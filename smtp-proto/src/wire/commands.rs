@@ -12,10 +12,7 @@ use super::attributes::{self, Attributes};
 use super::base64::Base64;
 use super::class::{DIGIT, GRAPHIC, HEX, LET_DIG, URI, is};
 use super::command::Command;
-use super::grammar::{
-    Bad, Parsed, Rules, bad, domain, forward_path, host, local_part, mailbox, named, quoted_string,
-    reverse_path,
-};
+use super::grammar::{Bad, Parsed, Rules, bad, domain, forward_path, host, local_part, named, reverse_path};
 use super::host::{Domain, Hello};
 use super::leniency::Leniency;
 use super::params::{MailParams, RcptParams};
@@ -113,10 +110,8 @@ fn hello<'b>(
     // No U-label: SMTPUTF8 has not been offered yet (RFC 6531 §3.7.1). What a name may be elsewhere does not
     // count here: what is no Domain is kept raw.
     let read = name(&Rules::default(), input);
-    if let Ok(([], raw)) = read
-        && raw.is_ascii()
-    {
-        return Ok((&[], Hello::new(raw, true)));
+    if matches!(read, Ok(([], _))) && input.is_ascii() {
+        return Ok((&[], Hello::new(input, true)));
     }
     if !input.is_empty()
         && input.iter().all(|&octet| is(octet, GRAPHIC))
@@ -190,20 +185,25 @@ fn ignored(input: &[u8]) -> Parsed<'_, &[u8]> {
 fn lookup<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Lookup<'b>> {
     let (input, _) =
         if input.is_empty() { bad(input, Fault::ArgumentMissing) } else { tag(" ").parse(input) }?;
-    let bare = |i| alt((recognize(|i| mailbox(rules, i)), quoted_string, |i| local_part(rules, i))).parse(i);
     let (rest, text) = match input {
         [b'<', inner @ ..] if rules.allow(Leniency::LOOKUP_BRACKETS) => {
-            let found = terminated(bare, tag(">")).parse(inner)?;
+            let found = terminated(|i| name_or_mailbox(rules, i), tag(">")).parse(inner)?;
             rules.note(Leniency::LOOKUP_BRACKETS);
             found
         }
-        _ => bare(input)?,
+        _ => name_or_mailbox(rules, input)?,
     };
     let (rest, smtputf8) = opt(terminated(tag_no_case(" SMTPUTF8"), eof)).parse(rest)?;
     if !text.is_ascii() && smtputf8.is_none() && !rules.tolerate(Leniency::UTF8_UNDECLARED) {
         return bad(input, Fault::NeedsSmtputf8);
     }
     Ok((rest, Lookup::new(text, smtputf8.is_some())))
+}
+
+/// RFC 5321 §4.1.1.6 has a String here, §3.5.1 a user name with or without a domain.
+fn name_or_mailbox<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, &'b [u8]> {
+    let at_host = preceded(tag("@"), |i| host(rules, i));
+    recognize((|i| local_part(rules, i), opt(at_host))).parse(input)
 }
 
 /// "LAST" at the end of BDAT and BURL, if it is there.

@@ -36,6 +36,7 @@ pub(super) fn command(line: &[u8]) -> Option<Command<'_>> {
     match &verb.to_le_bytes() {
         b"MAIL" => line.mail(),
         b"RCPT" => line.rcpt(),
+        b"BDAT" => line.bdat(),
         b"EHLO" => line.hello().map(Command::Ehlo),
         b"HELO" => line.hello().map(Command::Helo),
         b"LHLO" => line.hello().map(Command::Lhlo),
@@ -76,6 +77,16 @@ impl<'b> Line<'b> {
         }
         let (end, path) = self.mailbox(9)?;
         Some(Command::Rcpt { path, params: self.rcpt_params(end + 1)? })
+    }
+
+    #[inline(always)]
+    fn bdat(self) -> Option<Command<'b>> {
+        const LAST: u64 = literal(b" LAST");
+        const FOLD: u64 = literal(b"\xFF\xDF\xDF\xDF\xDF");
+        let (end, size) = self.number(5)?;
+        let left = self.text.len().checked_sub(end)?;
+        let last = left == 5 && self.words.at(end) & FOLD == LAST;
+        (self.words.octet(4) == b' ' && (left == 0 || last)).then_some(Command::Bdat { size, last })
     }
 
     #[inline(always)]
@@ -328,6 +339,8 @@ mod tests {
         b"RCPT TO:<a@b.c> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a+2Bb@old.example.net\r\n",
         b"RCPT TO:<\"a b\"@[192.0.2.1]> ORCPT=utf-8;a\r\n",
         b"RCPT TO:<u@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example>\r\n",
+        b"BDAT 12345\r\n",
+        b"bdat 123456789 last",
         b"DATA\r\n",
         b"rset\r\n",
         b"QUIT",

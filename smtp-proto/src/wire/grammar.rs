@@ -5,7 +5,7 @@
 use core::cell::Cell;
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while, take_while1};
+use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1};
 use nom::combinator::{opt, recognize, verify};
 use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded};
@@ -103,7 +103,7 @@ const NON_ASCII: core::ops::RangeInclusive<u8> = 0x80..=0xFF;
 ///
 /// Refused though the ABNF has them: C1 controls and the separators U+2028 and U+2029, which are line ends to
 /// some, and U+FEFF, which shows nowhere.
-pub(crate) fn is_clean_utf8(text: &[u8]) -> bool {
+fn is_clean_utf8(text: &[u8]) -> bool {
     let refused = |c| matches!(c, '\u{80}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}');
     core::str::from_utf8(text).is_ok_and(|text| !text.contains(refused))
 }
@@ -165,7 +165,7 @@ fn is_atext(octet: u8) -> bool {
 }
 
 /// `Atom`, with UTF-8.
-pub(crate) fn atom(input: &[u8]) -> Parsed<'_, &[u8]> {
+fn atom(input: &[u8]) -> Parsed<'_, &[u8]> {
     take_while1(is_atext).parse(input)
 }
 
@@ -181,7 +181,7 @@ fn dot_string<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, &'b [u8]> {
 }
 
 /// `Quoted-string` with its quotes.
-pub(crate) fn quoted_string(input: &[u8]) -> Parsed<'_, &[u8]> {
+fn quoted_string(input: &[u8]) -> Parsed<'_, &[u8]> {
     let text = take_while1(|octet| is(octet, QTEXT) || NON_ASCII.contains(&octet));
     let pair =
         recognize((tag("\\"), verify(nom::number::complete::u8, |octet| matches!(octet, b' '..=b'~'))));
@@ -201,7 +201,7 @@ pub(crate) fn local_part<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, &'b [
 }
 
 /// `Mailbox`.
-pub(crate) fn mailbox<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Mailbox<'b>> {
+pub(super) fn mailbox<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Mailbox<'b>> {
     let (rest, local) = local_part(rules, input)?;
     let (rest, _) = tag("@").parse(rest)?;
     let (rest, _) = host(rules, rest)?;
@@ -255,11 +255,10 @@ pub(crate) fn reverse_path<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Rev
 
 /// `Forward-path`, or "<Postmaster>" in any case.
 pub(crate) fn forward_path<'b>(rules: &Rules, input: &'b [u8]) -> Parsed<'b, Mailbox<'b>> {
-    if let Some((b"<", after)) = input.split_at_checked(1)
-        && let Some((name, [b'>', rest @ ..])) = after.split_at_checked(Mailbox::POSTMASTER.len())
-        && name.eq_ignore_ascii_case(Mailbox::POSTMASTER)
-    {
-        return Ok((rest, Mailbox::checked(name, name.len())));
-    }
-    any_path(rules, input)
+    alt((postmaster, |i| any_path(rules, i))).parse(input)
+}
+
+fn postmaster(input: &[u8]) -> Parsed<'_, Mailbox<'_>> {
+    let name = tag_no_case(Mailbox::POSTMASTER).map(|name: &[u8]| Mailbox::checked(name, name.len()));
+    delimited(tag("<"), name, tag(">")).parse(input)
 }

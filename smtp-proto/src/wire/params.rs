@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::class::{LDH, LET_DIG, VALUE, is};
+use super::class::{LDH, LET_DIG, VALUE, is, key};
 use super::datetime::DateTime;
 use super::grammar::{self, Parsed, Rules, bad};
 use super::leniency::Leniency;
@@ -119,32 +119,17 @@ impl Param {
     /// The parameter with this keyword, compared without case.
     #[must_use]
     pub fn of(keyword: &[u8]) -> Option<Self> {
-        // Filled up with SP, which no keyword holds.
-        let mut folded = [b' '; 11];
-        folded.get_mut(..keyword.len())?.copy_from_slice(keyword);
-        folded.make_ascii_uppercase();
-        Some(match &folded {
-            b"SIZE       " => Self::Size,
-            b"BODY       " => Self::Body,
-            b"SMTPUTF8   " => Self::Smtputf8,
-            b"RET        " => Self::Ret,
-            b"ENVID      " => Self::Envid,
-            b"AUTH       " => Self::Auth,
-            b"REQUIRETLS " => Self::RequireTls,
-            b"BY         " => Self::By,
-            b"HOLDFOR    " => Self::HoldFor,
-            b"HOLDUNTIL  " => Self::HoldUntil,
-            b"MT-PRIORITY" => Self::MtPriority,
-            b"TRANSID    " => Self::TransId,
-            b"MTRK       " => Self::Mtrk,
-            b"SOLICIT    " => Self::Solicit,
-            b"CONPERM    " => Self::ConPerm,
-            b"NOTIFY     " => Self::Notify,
-            b"ORCPT      " => Self::Orcpt,
-            b"RRVS       " => Self::Rrvs,
-            b"CONNEG     " => Self::ConNeg,
-            _ => return None,
-        })
+        const KEYS: [u128; Param::ALL.len()] = {
+            let mut keys = [0; Param::ALL.len()];
+            let mut i = 0;
+            while i < keys.len() {
+                keys[i] = key(Param::ALL[i].name().as_bytes());
+                i += 1;
+            }
+            keys
+        };
+        let key = key(keyword);
+        KEYS.iter().position(|known| *known == key).map(|number| Self::ALL[number])
     }
 
     const fn bit(self) -> u32 {

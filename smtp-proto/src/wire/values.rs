@@ -76,17 +76,24 @@ pub enum Submitter<'b> {
 impl<'b> Submitter<'b> {
     pub(crate) fn parse(value: &'b [u8]) -> Option<Self> {
         let text = Xtext::parse(value).ok()?;
+        // Most have nothing encoded.
+        if !value.contains(&b'+') {
+            return Self::decoded(value, text);
+        }
         let mut kept = [0; limits::PATH];
         let mut len = 0;
         for octet in text.decoded() {
             *kept.get_mut(len)? = octet;
             len += 1;
         }
-        let decoded = kept.get(..len)?;
-        if decoded == b"<>" {
+        Self::decoded(kept.get(..len)?, text)
+    }
+
+    fn decoded(octets: &[u8], text: Xtext<'b>) -> Option<Self> {
+        if octets == b"<>" {
             return Some(Self::Unknown);
         }
-        let mailbox = Mailbox::parse(decoded).ok()?;
+        let mailbox = Mailbox::parse(octets).ok()?;
         (mailbox.host().is_some() && !mailbox.needs_smtputf8()).then_some(Self::Mailbox(text))
     }
 }

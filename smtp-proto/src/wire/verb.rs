@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::class::{LDH, LET_DIG, all, is};
+use super::class::{LDH, LET_DIG, all, is, key};
 
 /// Which command a line is, whatever its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,34 +120,17 @@ impl Verb {
 
     /// The verb that is exactly `word`, compared without case.
     pub(crate) fn of_word(word: &[u8]) -> Self {
-        // Filled up with SP, which no word holds.
-        let mut folded = [b' '; 8];
-        let Some(head) = folded.get_mut(..word.len()) else { return Self::Unknown };
-        head.copy_from_slice(word);
-        folded.make_ascii_uppercase();
-        match &folded {
-            b"HELO    " => Self::Helo,
-            b"EHLO    " => Self::Ehlo,
-            b"LHLO    " => Self::Lhlo,
-            b"MAIL    " => Self::Mail,
-            b"RCPT    " => Self::Rcpt,
-            b"DATA    " => Self::Data,
-            b"BDAT    " => Self::Bdat,
-            b"RSET    " => Self::Rset,
-            b"NOOP    " => Self::Noop,
-            b"QUIT    " => Self::Quit,
-            b"VRFY    " => Self::Vrfy,
-            b"EXPN    " => Self::Expn,
-            b"HELP    " => Self::Help,
-            b"STARTTLS" => Self::StartTls,
-            b"AUTH    " => Self::Auth,
-            b"ETRN    " => Self::Etrn,
-            b"ATRN    " => Self::Atrn,
-            b"BURL    " => Self::Burl,
-            b"XCLIENT " => Self::Xclient,
-            b"XFORWARD" => Self::Xforward,
-            _ => Self::Unknown,
-        }
+        const KEYS: [u128; Verb::ALL.len() - 1] = {
+            let mut keys = [0; Verb::ALL.len() - 1];
+            let mut i = 0;
+            while i < keys.len() {
+                keys[i] = key(Verb::ALL[i].name().as_bytes());
+                i += 1;
+            }
+            keys
+        };
+        let key = key(word);
+        KEYS.iter().position(|known| *known == key).map_or(Self::Unknown, |number| Self::ALL[number])
     }
 }
 
