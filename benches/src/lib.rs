@@ -6,6 +6,7 @@
 pub mod content;
 pub mod corpus;
 pub mod parse;
+pub mod session;
 
 /// What is compared: the units (command lines, replies, whole messages) and who reads them.
 pub struct Group {
@@ -44,5 +45,6 @@ impl Contender {
 pub fn groups() -> Vec<Group> {
     let mut groups = parse::groups();
     groups.extend(content::groups());
+    groups.extend(session::groups());
     groups
 }

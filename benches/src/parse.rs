@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use memchr::memchr;
 use ours::wire::command::Command;
+use ours::wire::ehlo::EhloResponse;
 use ours::wire::leniency::Leniency;
 use ours::wire::reply::ReplyRef;
 
@@ -23,6 +24,7 @@ pub fn groups() -> Vec<Group> {
             corpus::REPLY_MIX,
             replies(Contender::new(OURS, reply_text)),
         ),
+        group("EHLO response, 13 lines", &[corpus::EHLO], ehlo()),
     ]
 }
 
@@ -70,6 +72,21 @@ fn replies(ours: Contender) -> Vec<Contender> {
         // It says where the reply ends, not what it says.
         Contender::new("smtp-codec 0.2.0", |octets| {
             black_box(smtp_codec::parse::response::Reply_line(octets).expect("accepted"));
+        }),
+    ]
+}
+
+fn ehlo() -> Vec<Contender> {
+    vec![
+        Contender::new(OURS, |octets| {
+            let response = EhloResponse::parse(octets, Leniency::REPLIES).expect("accepted");
+            black_box(response.expect("whole"));
+        }),
+        Contender::new("smtp-proto 0.2.5", |octets| {
+            black_box(stalwart::EhloResponse::parse(&mut octets.iter()).expect("accepted"));
+        }),
+        Contender::new("smtp-codec 0.2.0", |octets| {
+            black_box(smtp_codec::parse::response::ehlo_ok_rsp(octets).expect("accepted"));
         }),
     ]
 }
