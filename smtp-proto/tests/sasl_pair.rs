@@ -269,6 +269,15 @@ fn a_question_that_is_dropped_refuses() {
 }
 
 #[test]
+fn a_question_may_be_held_while_a_database_is_asked() {
+    fn is_send<T: Send>() {}
+    is_send::<Next<'_>>();
+    is_send::<server::Exchange>();
+    is_send::<client::Exchange>();
+    is_send::<Trap>();
+}
+
+#[test]
 fn what_can_not_be_offered_is_not() {
     let announced = |offer: &Offer, bindings: &Bindings| offer.mechanisms(bindings).collect::<Vec<_>>();
     let plain = [Mechanism::PLAIN, Mechanism::SCRAM_SHA_256, Mechanism::CRAM_MD5];

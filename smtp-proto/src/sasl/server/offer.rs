@@ -99,10 +99,12 @@ impl Offer {
         bound: bool,
     ) -> crate::sasl::scram::Plus {
         use crate::sasl::scram::Plus;
-        match () {
-            () if mechanism.binds_channel() => Plus::Used,
-            () if self.has(hash.plus(), bound) => Plus::Offered,
-            () => Plus::NotOffered,
+        if mechanism.binds_channel() {
+            Plus::Used
+        } else if self.has(hash.plus(), bound) {
+            Plus::Offered
+        } else {
+            Plus::NotOffered
         }
     }
 
