@@ -3,6 +3,7 @@
 use allocation_counter::measure;
 use smtp_proto::wire::command::Command;
 use smtp_proto::wire::content::{BareNewlines, ChunkCounter, Decoder, Encoder, SendNewlines, Status, Survey};
+use smtp_proto::wire::ehlo::{Capability, EhloResponse, Keyword, write_ehlo};
 use smtp_proto::wire::leniency::Leniency;
 use smtp_proto::wire::reply::{Reply, ReplyCollector, ReplyRef};
 use smtp_proto::{Input, bytes::BytesMut};
@@ -86,6 +87,24 @@ fn writing_replies_allocates_nothing_in_a_buffer_with_room() {
     });
     assert_eq!(count, 0);
     assert_eq!(out.iter().filter(|&&octet| octet == b'\n').count(), 4);
+}
+
+#[test]
+fn reading_and_writing_ehlo_responses_allocates_nothing() {
+    for octets in texts(include_str!("vectors/ehlo.json"), "octets") {
+        let count = allocations(|| {
+            if let Ok(Some((_, response))) = EhloResponse::parse(octets.as_bytes(), Leniency::REPLIES) {
+                assert!(response.extensions().count() >= response.keywords().len().min(1));
+                assert!(response.auth().count() == 0 || response.has(Keyword::Auth));
+            }
+        });
+        assert_eq!(count, 0, "{octets:?}");
+    }
+    let offered = [Capability::Flag(Keyword::Pipelining), Capability::Size(Some(52_428_800))];
+    let mut out = BytesMut::with_capacity(512);
+    let count = allocations(|| write_ehlo(&mut out, "mx.example.com", "hello", offered.iter().copied()));
+    assert_eq!(count, 0);
+    assert!(out.ends_with(b"250 SIZE 52428800\r\n"));
 }
 
 #[test]
