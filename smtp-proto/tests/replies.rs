@@ -292,8 +292,8 @@ fn a_reply_shows_on_one_line_and_escaped() {
 
 #[test]
 fn replies_are_small() {
-    assert_eq!(size_of::<Reply<'_>>(), 32);
-    assert_eq!(size_of::<ReplyRef<'_>>(), 40);
+    assert_eq!(size_of::<Reply<'_>>(), 24);
+    assert_eq!(size_of::<ReplyRef<'_>>(), 32);
     assert_eq!(size_of::<ReplyBuf>(), 40);
 }
 

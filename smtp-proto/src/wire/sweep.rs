@@ -115,6 +115,64 @@ impl<'b> Words<'b> {
     }
 }
 
+impl<'b> Words<'b> {
+    /// The whole line.
+    #[inline(always)]
+    pub(super) fn line(self) -> &'b [u8] {
+        self.line
+    }
+
+    /// The first eight octets of `rest`, which the line ends with; behind the end of the line there are zeros.
+    #[inline(always)]
+    pub(super) fn front(self, rest: &[u8]) -> u64 {
+        match rest.first_chunk() {
+            Some(&octets) => u64::from_le_bytes(octets),
+            None => self.last.checked_shr(64 - 8 * rest.len() as u32).unwrap_or(0),
+        }
+    }
+
+    /// How long the run of reply text is that `rest` begins with, which the line ends with: printable ASCII, SP, HT
+    /// and octets above ASCII. Its first eight octets come with it.
+    #[inline(always)]
+    pub(super) fn text(self, rest: &[u8]) -> (u64, usize) {
+        let front = self.front(rest);
+        let (mut word, mut behind) = (front, rest);
+        loop {
+            let stops = controls(word);
+            if stops == 0 {
+                behind = behind.get(8..).unwrap_or_default();
+            } else {
+                behind = behind.get(first(stops)..).unwrap_or_default();
+                match behind {
+                    [b'\t', after @ ..] => behind = after,
+                    _ => return (front, rest.len() - behind.len()),
+                }
+            }
+            word = self.front(behind);
+        }
+    }
+}
+
+/// The octets in front of `word` up to the first one that is at most SP, with bit 5 cleared, and how many.
+///
+/// Where no octet is a control octet this is case folding and keeps different words of letters, digits and hyphens
+/// apart, from each other and from any other word.
+#[inline(always)]
+pub(super) const fn folded_word(word: u64) -> (usize, u64) {
+    let stops = word.wrapping_sub(splat(0x21)) & !word & TOPS;
+    // All bits below the first stop's octet; all there are without a stop.
+    let kept = ((stops & stops.wrapping_neg()) >> 7).wrapping_sub(1);
+    (first(stops), word & kept & splat(0xDF))
+}
+
+/// The lowest top bit is that of the first control octet or DEL in the word. Other bits are noise.
+#[inline(always)]
+const fn controls(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(splat(b' ')) & !word;
+    let del = word ^ splat(0x7F);
+    (below_space | del.wrapping_sub(ONES) & !del) & TOPS
+}
+
 /// A dot counts as standing before the first octet, so that a run can neither begin with one nor be empty.
 const DOT_BEFORE: u64 = 0x80;
 

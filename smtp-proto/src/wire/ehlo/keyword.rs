@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// Longest keyword of the table, in words of eight octets.
-const WORDS: usize = 3;
+use crate::wire::reply::plain::PlainLine;
+use crate::wire::sweep::{Words, folded_word};
 
 macro_rules! keywords {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -28,27 +28,9 @@ macro_rules! keywords {
                     $(Self::$variant => $name,)*
                 }
             }
-
-            /// The keyword whose first eight octets these are, folded.
-            const fn by_first_word(word: u64) -> Option<Self> {
-                Some(match word {
-                    $(first::$variant => Self::$variant,)*
-                    _ => return None,
-                })
-            }
         }
 
-        /// The first eight octets of each keyword, as patterns.
-        #[allow(non_upper_case_globals, reason = "each constant bears its variant's name")]
-        mod first {
-            $(pub(super) const $variant: u64 = super::fold($name.as_bytes())[0];)*
-        }
-
-        /// What follows the first eight octets of each keyword.
-        const REST: &[[u64; WORDS - 1]] = &[$({
-            let [_, second, third] = fold($name.as_bytes());
-            [second, third]
-        },)*];
+        const NAMES: &[&str] = &[$($name,)*];
     };
 }
 
@@ -130,68 +112,126 @@ keywords! {
 impl Keyword {
     /// The keyword that `word` spells, in any case.
     #[must_use]
-    pub const fn parse(word: &[u8]) -> Option<Self> {
-        if word.len() > 8 * WORDS {
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        let mut front = [0; 8];
+        for (front, octet) in front.iter_mut().zip(word) {
+            *front = *octet;
+        }
+        let (_, front) = folded_word(u64::from_le_bytes(front));
+        let (keyword, name) = Self::by_front(front)?;
+        word.eq_ignore_ascii_case(name.text.as_bytes()).then_some(keyword)
+    }
+
+    /// The keyword that a line on the plain way begins with, and its length: what [`parse`](Self::parse) finds in the
+    /// word up to SP, HT or the line's end.
+    #[inline(always)]
+    pub(super) fn at(words: Words<'_>, line: PlainLine<'_>) -> Option<(Self, usize)> {
+        let (_, front) = folded_word(line.front);
+        let (keyword, name) = Self::by_front(front)?;
+        let len = name.text.len();
+        let word = |from| folded_word(words.front(line.octets.get(from..).unwrap_or_default())).1;
+        let differs = len >= 8 && word(8) != name.second || len >= 16 && word(16) != name.third;
+        (!differs).then_some((keyword, len))
+    }
+
+    /// The only keyword that can begin with these octets, folded.
+    #[inline(always)]
+    fn by_front(front: u64) -> Option<(Self, &'static Name)> {
+        let slot = SLOTS[slot(front, MULTIPLIER)];
+        let name = NAMES_FOLDED.get(usize::from(slot))?;
+        (name.first == front).then(|| (Self::ALL[usize::from(slot)], name))
+    }
+}
+
+/// A name as it is compared: in words, folded.
+struct Name {
+    text: &'static str,
+    first: u64,
+    second: u64,
+    third: u64,
+}
+
+static NAMES_FOLDED: [Name; NAMES.len()] = folded_names();
+
+const fn folded_names() -> [Name; NAMES.len()] {
+    let mut folded = [const { Name { text: "", first: 0, second: 0, third: 0 } }; NAMES.len()];
+    let mut i = 0;
+    while i < NAMES.len() {
+        // A name of 24 octets would need a fourth word, to see that it ends.
+        assert!(NAMES[i].len() < 24);
+        folded[i] = Name {
+            text: NAMES[i],
+            first: FRONTS[i],
+            second: folded_octets(NAMES[i], 8),
+            third: folded_octets(NAMES[i], 16),
+        };
+        i += 1;
+    }
+    folded
+}
+
+/// Up to eight octets of `name` from `from`, folded.
+const fn folded_octets(name: &str, from: usize) -> u64 {
+    let name = name.as_bytes();
+    let mut word = 0;
+    let mut i = 0;
+    while i < 8 && from + i < name.len() {
+        word |= (name[from + i] as u64) << (8 * i);
+        i += 1;
+    }
+    folded_word(word).1
+}
+
+/// The first eight octets of each name.
+const FRONTS: [u64; NAMES.len()] = {
+    let mut fronts = [0; NAMES.len()];
+    let mut i = 0;
+    while i < NAMES.len() {
+        fronts[i] = folded_octets(NAMES[i], 0);
+        i += 1;
+    }
+    fronts
+};
+
+/// Which name begins with the octets that lead to a slot; an index without a name for none.
+static SLOTS: [u8; 256] = match slots(MULTIPLIER) {
+    Some(slots) => slots,
+    None => panic!("the multiplier was chosen so that there are slots"),
+};
+
+/// The first number of a random walk that leads the front of each name to a slot of its own.
+const MULTIPLIER: u64 = {
+    let mut multiplier = 0x9E37_79B9_7F4A_7C15;
+    while slots(multiplier).is_none() {
+        // Knuth's MMIX generator.
+        multiplier =
+            multiplier.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    }
+    multiplier
+};
+
+const fn slot(front: u64, multiplier: u64) -> usize {
+    (front.wrapping_mul(multiplier) >> 56) as usize
+}
+
+const fn slots(multiplier: u64) -> Option<[u8; 256]> {
+    let mut slots = [u8::MAX; 256];
+    let mut i = 0;
+    while i < NAMES.len() {
+        let slot = slot(FRONTS[i], multiplier);
+        if slots[slot] != u8::MAX {
             return None;
         }
-        let [first, second, third] = fold(word);
-        let Some(keyword) = Self::by_first_word(first) else { return None };
-        let rest = REST[keyword as usize];
-        if rest[0] == second && rest[1] == third { Some(keyword) } else { None }
+        slots[slot] = i as u8;
+        i += 1;
     }
-}
-
-impl Keyword {
-    /// The keyword that stands in front of `rest`, and its length: what [`parse`](Self::parse) finds in the first word.
-    ///
-    /// An octet of at most SP must stand behind the word. Declines where fewer than eight octets are there, too.
-    pub(super) fn at(rest: &[u8]) -> Option<(Self, usize)> {
-        let word = u64::from_le_bytes(*rest.first_chunk()?);
-        let end = first_up_to_space(word);
-        let word = if end < 8 { word & ((1 << (8 * end)) - 1) } else { word };
-        let keyword = Self::by_first_word(upper(word))?;
-        let name = keyword.as_str().as_bytes();
-        if end < 8 {
-            return (name.len() == end).then_some((keyword, end));
-        }
-        let behind = rest.get(8..name.len())?;
-        let ends = *rest.get(name.len())? <= b' ';
-        (ends && behind.eq_ignore_ascii_case(&name[8..])).then_some((keyword, name.len()))
-    }
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x80 * ONES;
-
-/// The offset of the first octet up to SP in the word, or 8.
-const fn first_up_to_space(word: u64) -> usize {
-    (word.wrapping_sub(0x21 * ONES) & !word & HIGH).trailing_zeros() as usize / 8
-}
-
-/// The word with its ASCII letters in upper case.
-const fn upper(word: u64) -> u64 {
-    let low = word & !HIGH;
-    let from_a = low + (0x80 - b'a' as u64) * ONES;
-    let beyond_z = low + (0x80 - b'z' as u64 - 1) * ONES;
-    let lower = from_a & !beyond_z & !word & HIGH;
-    word ^ (lower >> 2)
+    Some(slots)
 }
 
 impl fmt::Display for Keyword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-/// The octets in upper case as words, filled up with NUL. No keyword holds NUL, so words tell lengths apart.
-const fn fold(word: &[u8]) -> [u64; WORDS] {
-    let mut words = [0; WORDS];
-    let mut i = 0;
-    while i < word.len() && i < 8 * WORDS {
-        words[i / 8] |= (word[i].to_ascii_uppercase() as u64) << (8 * (i % 8));
-        i += 1;
-    }
-    words
 }
 
 /// A set of keywords.

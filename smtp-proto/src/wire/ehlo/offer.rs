@@ -4,6 +4,8 @@ use super::keyword::{Keyword, KeywordSet};
 use super::limits::Limits;
 use super::words::{Extension, ExtensionLines, Params};
 use crate::wire::leniency::{Deviations, Leniency};
+use crate::wire::reply::plain::PlainLine;
+use crate::wire::sweep::Words;
 use crate::wire::values::number;
 
 /// The size limit that a server announces (RFC 1870 §4).
@@ -49,18 +51,30 @@ impl Offer {
         offer
     }
 
-    /// Adds the line of `len` octets in front of `rest`, of which more than the line may be there.
-    pub(super) fn add_line(&mut self, rest: &[u8], len: usize, leniency: Leniency) {
-        if let Some((keyword, end)) = Keyword::at(rest)
-            && end <= len
-        {
-            self.add(keyword, Params::of(&rest[end..len]));
-        } else if let Some(extension) = Extension::read(&rest[..len]) {
+    /// Adds a line on the plain way, and says what it was if it was a known keyword.
+    #[inline(always)]
+    pub(super) fn add_line<'b>(
+        &mut self,
+        words: Words<'b>,
+        line: PlainLine<'b>,
+        leniency: Leniency,
+    ) -> Option<(Keyword, Params<'b>)> {
+        let Some((keyword, len)) = Keyword::at(words, line) else {
+            self.add_odd_line(line.text, leniency);
+            return None;
+        };
+        let params = Params::of(line.text.get(len..).unwrap_or_default());
+        self.add(keyword, params);
+        Some((keyword, params))
+    }
+
+    #[cold]
+    fn add_odd_line(&mut self, line: &[u8], leniency: Leniency) {
+        if let Some(extension) = Extension::read(line) {
             self.add_extension(extension, leniency);
         }
     }
 
-    #[cold]
     fn add_extension(&mut self, extension: Extension<'_>, leniency: Leniency) {
         if let Some(keyword) = extension.keyword() {
             self.add(keyword, extension.params());
@@ -70,6 +84,7 @@ impl Offer {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, keyword: Keyword, params: Params<'_>) {
         self.keywords = self.keywords.with(keyword);
         match keyword {

@@ -6,6 +6,7 @@ use super::offer::{Offer, Size};
 use super::words::{ExtensionLines, Mechanisms, Params, word_end};
 use crate::wire::leniency::{Deviations, Leniency};
 use crate::wire::reply::{RawLines, ReplyError, ReplyRef, plain};
+use crate::wire::sweep::Words;
 use crate::wire::values::number;
 
 /// The code of an answer that offers something.
@@ -20,6 +21,17 @@ const OK: u16 = 250;
 pub struct EhloResponse<'b> {
     lines: RawLines<'b>,
     offer: Offer,
+    auth: AuthLines<'b>,
+}
+
+/// Where the mechanisms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AuthLines<'b> {
+    None,
+    /// The parameters of the only AUTH line.
+    One(Params<'b>),
+    /// That was not looked at.
+    Search,
 }
 
 impl<'b> EhloResponse<'b> {
@@ -29,20 +41,27 @@ impl<'b> EhloResponse<'b> {
     /// As [`ReplyRef::parse`].
     pub fn parse(input: &'b [u8], leniency: Leniency) -> Result<Option<(ReplyRef<'b>, Self)>, ReplyError> {
         let mut offer = Offer::NOTHING;
-        let mut first = true;
-        let read = plain::read(input, leniency, |rest, len| {
-            if !first {
-                offer.add_line(rest, len, leniency);
-            }
-            first = false;
+        let mut auth = AuthLines::None;
+        let mut is_first = true;
+        let read = Words::new(input).and_then(|words| {
+            plain::read_lines(words, leniency, |line| {
+                if !is_first && let Some((Keyword::Auth, params)) = offer.add_line(words, line, leniency) {
+                    auth = if auth == AuthLines::None { AuthLines::One(params) } else { AuthLines::Search };
+                }
+                is_first = false;
+            })
         });
         let Some(plain) = read else {
             let reply = ReplyRef::parse_unusual(input, leniency)?;
             return Ok(reply.map(|reply| (reply, Self::of(&reply, leniency))));
         };
         let reply = ReplyRef::plain(input, plain);
-        let offer = if reply.code() == OK { offer } else { Offer::NOTHING };
-        Ok(Some((reply, Self { lines: reply.raw_lines(), offer })))
+        if reply.code() != OK {
+            offer = Offer::NOTHING;
+        } else if !offer.deviations.is_empty() {
+            auth = AuthLines::Search;
+        }
+        Ok(Some((reply, Self { lines: reply.raw_lines(), offer, auth })))
     }
 
     /// What `reply` offers.
@@ -56,11 +75,11 @@ impl<'b> EhloResponse<'b> {
             OK => Offer::read(ExtensionLines::of(lines), leniency),
             _ => Offer::NOTHING,
         };
-        Self { lines, offer }
+        Self { lines, offer, auth: AuthLines::Search }
     }
 
     pub(super) const fn with_offer(lines: RawLines<'b>, offer: Offer) -> Self {
-        Self { lines, offer }
+        Self { lines, offer, auth: AuthLines::Search }
     }
 
     pub(super) const fn offer(&self) -> Offer {
@@ -129,8 +148,14 @@ impl<'b> EhloResponse<'b> {
     /// The mechanisms of all AUTH lines (RFC 4954 §3), each once, in order.
     #[must_use]
     pub fn auth(&self) -> Mechanisms<'b> {
-        let lines = self.has(Keyword::Auth).then(|| self.extensions());
-        Mechanisms::of(lines, self.offer.deviations.contains(Leniency::EHLO_AUTH_EQUALS))
+        match self.auth {
+            AuthLines::One(params) => Mechanisms::only(params),
+            AuthLines::Search if self.has(Keyword::Auth) => {
+                let equals = self.offer.deviations.contains(Leniency::EHLO_AUTH_EQUALS);
+                Mechanisms::of(self.extensions(), equals)
+            }
+            AuthLines::None | AuthLines::Search => Mechanisms::only(Params::default()),
+        }
     }
 
     /// The shortest time in seconds that BY may ask for (RFC 2852 §2); `None` where DELIVERBY states none.

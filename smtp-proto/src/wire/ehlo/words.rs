@@ -34,7 +34,7 @@ impl<'b> Extension<'b> {
 
     /// The keyword, if it is a known one.
     #[must_use]
-    pub const fn keyword(&self) -> Option<Keyword> {
+    pub fn keyword(&self) -> Option<Keyword> {
         Keyword::parse(self.name)
     }
 
@@ -52,12 +52,13 @@ impl<'b> Extension<'b> {
 }
 
 /// Words with SP or HT between them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'b> {
     rest: &'b [u8],
 }
 
 impl<'b> Params<'b> {
+    #[inline]
     pub(super) const fn of(text: &'b [u8]) -> Self {
         Self { rest: text }
     }
@@ -116,8 +117,16 @@ pub struct Mechanisms<'b> {
 
 impl<'b> Mechanisms<'b> {
     /// The mechanisms that `lines` name; those of `AUTH=` lines only where `equals` says so.
-    pub(super) fn of(lines: Option<ExtensionLines<'b>>, equals: bool) -> Self {
-        let words = AuthWords { lines, equals, glued: None, params: Params::default() };
+    pub(super) fn of(lines: ExtensionLines<'b>, equals: bool) -> Self {
+        let mut words = AuthWords { lines: Some(lines), equals, glued: None, params: Params::default() };
+        // So that looking back need not pass the lines before the first of AUTH again.
+        words.next_line();
+        Self { words, all: words, taken: 0 }
+    }
+
+    /// Those of the only AUTH line.
+    pub(super) const fn only(params: Params<'b>) -> Self {
+        let words = AuthWords { lines: None, equals: false, glued: None, params };
         Self { words, all: words, taken: 0 }
     }
 }
@@ -151,6 +160,22 @@ struct AuthWords<'b> {
     params: Params<'b>,
 }
 
+impl<'b> AuthWords<'b> {
+    /// Goes on to the words of the next line; `None` behind the last one.
+    fn next_line(&mut self) -> Option<()> {
+        let equals = self.equals;
+        let (glued, params) = self.lines.as_mut()?.find_map(|line| {
+            if line.keyword() == Some(Keyword::Auth) {
+                return Some((None, line.params()));
+            }
+            let glued = line.auth_equals().filter(|_| equals)?;
+            Some((Some(glued), line.params()))
+        })?;
+        (self.glued, self.params) = (glued, params);
+        Some(())
+    }
+}
+
 impl<'b> Iterator for AuthWords<'b> {
     type Item = &'b [u8];
 
@@ -159,13 +184,7 @@ impl<'b> Iterator for AuthWords<'b> {
             if let Some(word) = self.glued.take().or_else(|| self.params.next()) {
                 return Some(word);
             }
-            let line = self.lines.as_mut()?.next()?;
-            if line.keyword() == Some(Keyword::Auth) {
-                self.params = line.params();
-            } else if let (true, Some(mechanism)) = (self.equals, line.auth_equals()) {
-                self.glued = Some(mechanism);
-                self.params = line.params();
-            }
+            self.next_line()?;
         }
     }
 }

@@ -4,7 +4,6 @@ use super::buf::ReplyBuf;
 use super::lines::RawLines;
 use super::machine::{Machine, Octet};
 use super::parse::{ReplyError, ReplyRef, finish};
-use super::plain;
 use crate::io::Input;
 use crate::limits::REPLY_LINE;
 use crate::wire::leniency::{Deviations, Leniency};
@@ -50,8 +49,7 @@ impl ReplyCollector {
         let mut machine = match self.begun.take() {
             Some(machine) => machine,
             None => {
-                if let Some(plain) = plain::read(rest, leniency, |_, _| {}) {
-                    let reply = ReplyRef::plain(rest, plain);
+                if let Some(reply) = ReplyRef::parse_plain(rest, leniency) {
                     self.reply.assign(reply);
                     input.take(reply.consumed());
                     return Ok(Some(&self.reply));

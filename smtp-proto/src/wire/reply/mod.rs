@@ -9,7 +9,7 @@ mod enhanced;
 mod lines;
 mod machine;
 mod parse;
-pub(crate) mod plain;
+pub(super) mod plain;
 #[cfg(feature = "serde")]
 mod serde;
 mod write;

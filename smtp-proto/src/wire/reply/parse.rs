@@ -9,6 +9,7 @@ use super::lines::{Codes, Lines, RawLines};
 use super::machine::{Machine, Octet};
 use super::plain::{self, Plain};
 use crate::wire::leniency::{Deviations, Leniency};
+use crate::wire::sweep::Words;
 
 /// Why octets are no reply, and where that showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +58,22 @@ impl<'b> ReplyRef<'b> {
     ///
     /// # Errors
     /// As soon as `input` can't become a reply that `leniency` lets through, also before its end has come.
+    #[inline]
     pub fn parse(input: &'b [u8], leniency: Leniency) -> Result<Option<Self>, ReplyError> {
-        match plain::read(input, leniency, |_, _| {}) {
-            Some(plain) => Ok(Some(Self::plain(input, plain))),
+        match Self::parse_plain(input, leniency) {
+            Some(reply) => Ok(Some(reply)),
             None => Self::parse_unusual(input, leniency),
         }
     }
 
-    pub(crate) fn plain(input: &'b [u8], plain: Plain) -> Self {
+    /// A reply that is whole and without a deviation.
+    #[inline(always)]
+    pub(super) fn parse_plain(input: &'b [u8], leniency: Leniency) -> Option<Self> {
+        let plain = plain::read(Words::new(input)?, leniency)?;
+        Some(Self::plain(input, plain))
+    }
+
+    pub(in crate::wire) fn plain(input: &'b [u8], plain: Plain) -> Self {
         let Plain { code, len, text_at, enhanced } = plain;
         Self { octets: &input[..len], code, text_at, deviations: Deviations::NONE, enhanced }
     }

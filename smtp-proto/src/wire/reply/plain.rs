@@ -6,115 +6,109 @@
 use super::enhanced::EnhancedCode;
 use crate::limits::{REPLY_LINE, REPLY_LINES, REPLY_OCTETS};
 use crate::wire::leniency::Leniency;
+use crate::wire::sweep::Words;
 
 /// What was read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plain {
+pub(in crate::wire) struct Plain {
     pub(super) code: u16,
     /// Octets of the reply.
     pub(super) len: usize,
-    /// Where the text of the only line begins; 0 where there are more lines.
+    /// Where the text of the only line begins; 0 where that was not looked at.
     pub(super) text_at: u8,
     pub(super) enhanced: Option<EnhancedCode>,
 }
 
-/// Reads the reply in front of `input` and hands `each` the octets from each line's text on, and how many belong to it;
-/// `None` for anything unusual, then `each` may have seen some lines.
-#[inline]
-pub(crate) fn read<'b>(
-    input: &'b [u8],
+/// Reads the reply that `words` begin with; `None` for anything unusual.
+#[inline(always)]
+pub(in crate::wire) fn read(words: Words<'_>, leniency: Leniency) -> Option<Plain> {
+    let (start, text) = words.line().split_first_chunk()?;
+    if start[3] != b' ' {
+        return read_lines(words, leniency, |_| {});
+    }
+    let code = code_of(*start)?;
+    let line = PlainLine::read(words, text)?;
+    let (enhanced, len) = line.enhanced(start[0], leniency)?;
+    Some(Plain { code, len: words.line().len() - line.rest.len(), text_at: 4 + len as u8, enhanced })
+}
+
+/// Reads the reply that `words` begin with, of however many lines, and hands `each` its lines; `None` for anything
+/// unusual, then `each` may have seen some lines.
+#[inline(always)]
+pub(in crate::wire) fn read_lines<'b>(
+    words: Words<'b>,
     leniency: Leniency,
-    mut each: impl FnMut(&'b [u8], usize),
+    mut each: impl FnMut(PlainLine<'b>),
 ) -> Option<Plain> {
-    let first = load(input)?;
-    let code = code_of(first)?;
-    let class = (code / 100) as u8;
+    let [a, b, c, _] = *words.line().first_chunk()?;
+    let code = code_of([a, b, c, b' '])?;
     let mut enhanced = None;
-    let mut lines = 0;
-    let mut begin = 0;
+    let (mut lines, mut rest) = (0, words.line());
     loop {
-        let line = &input[begin..];
-        let head = load(line)?;
-        if (head ^ first) & 0x00FF_FFFF != 0 {
+        let (start, text) = rest.split_first_chunk()?;
+        let is_last = *start == [a, b, c, b' '];
+        if !is_last && *start != [a, b, c, b'-'] {
             return None;
         }
-        let end = line_end(line, 4)?;
-        let text = &line[4..end];
+        let line = PlainLine::read(words, text)?;
+        each(line);
+        let (code_here, _) = line.enhanced(a, leniency)?;
+        enhanced = code_here.or(enhanced);
         lines += 1;
-        let mut text_at = 4;
-        if let Some((code, len)) = EnhancedCode::split(text, class) {
-            enhanced = Some(code);
-            text_at += len;
-        } else if text.first() == Some(&b'#') && leniency.allows(Leniency::REPLY_HASHED_CODE) {
-            return None;
+        rest = line.rest;
+        if is_last {
+            let len = words.line().len() - rest.len();
+            let fits = lines <= REPLY_LINES && len <= REPLY_OCTETS;
+            return fits.then_some(Plain { code, len, text_at: 0, enhanced });
         }
-        each(&line[4..], text.len());
-        let len = begin + end + 2;
-        if end + 2 > REPLY_LINE || lines > REPLY_LINES || len > REPLY_OCTETS {
-            return None;
-        }
-        match line[3] {
-            b'-' => begin = len,
-            b' ' => {
-                // At most 4 and the 11 octets of a code fit.
-                let text_at = if lines == 1 { text_at as u8 } else { 0 };
-                return Some(Plain { code, len, text_at, enhanced });
+    }
+}
+
+/// A line of a reply on the plain way.
+#[derive(Clone, Copy)]
+pub(in crate::wire) struct PlainLine<'b> {
+    /// The first eight octets of the text and what follows it.
+    pub(in crate::wire) front: u64,
+    /// The text and all that follows it.
+    pub(in crate::wire) octets: &'b [u8],
+    pub(in crate::wire) text: &'b [u8],
+    /// What follows the line.
+    rest: &'b [u8],
+}
+
+impl<'b> PlainLine<'b> {
+    /// The line whose text `octets` begin with, if it is plain.
+    #[inline(always)]
+    fn read(words: Words<'b>, octets: &'b [u8]) -> Option<Self> {
+        let (front, len) = words.text(octets);
+        let (text, end) = octets.split_at_checked(len)?;
+        let [b'\r', b'\n', rest @ ..] = end else { return None };
+        (len <= REPLY_LINE - 6).then_some(Self { front, octets, text, rest })
+    }
+
+    /// The enhanced code of a line whose code begins with `digit`, and how many octets belong to it; `None` for a code
+    /// behind "#" that would count.
+    #[inline(always)]
+    fn enhanced(self, digit: u8, leniency: Leniency) -> Option<(Option<EnhancedCode>, usize)> {
+        if self.front as u16 == u16::from_le_bytes([digit, b'.']) {
+            if let Some((code, len)) = EnhancedCode::split_front(self.front, self.text, digit & 0xF) {
+                return Some((Some(code), len));
             }
-            _ => return None,
+        } else if self.front as u8 == b'#' && leniency.allows(Leniency::REPLY_HASHED_CODE) {
+            return None;
         }
+        Some((None, 0))
     }
 }
 
 /// RFC 5321 §4.2: three digits, the first 2 to 5, the second 0 to 5.
-fn code_of(head: u64) -> Option<u16> {
-    let digit = |n: u32| ((head >> (8 * n)) as u8).wrapping_sub(b'0');
-    let (first, second, third) = (digit(0), digit(1), digit(2));
-    if !(2..=5).contains(&first) || second > 5 || third > 9 {
+#[inline(always)]
+const fn code_of(start: [u8; 4]) -> Option<u16> {
+    let digits = (u32::from_le_bytes(start) ^ u32::from_le_bytes(*b"000 ")) & 0x00FF_FFFF;
+    // Top bits where a digit is over the last one that it may be, and where the first is over 1.
+    let (over, over_one) = ((digits + 0x0076_7A7A) | digits, digits + 0x7E);
+    if over & 0x0080_8080 != 0 || over_one & 0x80 == 0 {
         return None;
     }
-    Some(u16::from(first) * 100 + u16::from(second) * 10 + u16::from(third))
-}
-
-/// Where the CR LF behind `from` stands; `None` if another control octet comes first, HT excepted.
-fn line_end(line: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    loop {
-        at = sweep(line, at);
-        match line.get(at..)? {
-            [b'\r', b'\n', ..] => return Some(at),
-            [b'\t', ..] => at += 1,
-            _ => return None,
-        }
-    }
-}
-
-/// The offset of the first control octet or DEL at or behind `at`, or the length.
-fn sweep(octets: &[u8], mut at: usize) -> usize {
-    while let Some(word) = octets.get(at..).and_then(load) {
-        let stops = controls(word);
-        if stops != 0 {
-            return at + stops.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while let Some(&octet) = octets.get(at) {
-        if octet.is_ascii_control() {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
-fn load(octets: &[u8]) -> Option<u64> {
-    octets.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
-}
-
-/// The high bit of the first control octet or DEL in the word; bits above it mean nothing.
-const fn controls(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    let below_space = word.wrapping_sub(0x20 * ONES) & !word;
-    let del = word ^ (0x7F * ONES);
-    (below_space | del.wrapping_sub(ONES) & !del) & HIGH
+    Some((digits & 0xF) as u16 * 100 + (digits >> 8 & 0xF) as u16 * 10 + (digits >> 16 & 0xF) as u16)
 }
