@@ -336,6 +336,12 @@ impl PartialEq<Mailbox<'_>> for MailboxBuf {
     }
 }
 
+impl PartialEq<MailboxBuf> for Mailbox<'_> {
+    fn eq(&self, other: &MailboxBuf) -> bool {
+        *self == other.as_mailbox()
+    }
+}
+
 impl Eq for MailboxBuf {}
 
 impl Hash for MailboxBuf {

@@ -385,3 +385,53 @@ pub(crate) fn transid(value: &[u8]) -> Option<&[u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::MailParams;
+
+    /// The values that are rare enough for nobody to have collected any.
+    const VALUES: &[(&str, bool, &str)] = &[
+        ("TRANSID=<12345@client.example>", true, "in brackets"),
+        ("TRANSID=12345", false, "no brackets"),
+        ("TRANSID=<>", false, "nothing in them"),
+        ("TRANSID=<a=b>", false, "no value has an equals sign"),
+        ("TRANSID", false, "no value"),
+        ("MTRK=rO0ABXNyABFqYXZhLnV0aWwuSGFzaA==", true, "base64 with its padding, which RFC 3885 §4 has"),
+        ("MTRK=QUJD:86400", true, "with a time-out"),
+        ("MTRK=QUJD:", false, "a colon and no time-out"),
+        ("MTRK=QUJD:1234567890", false, "ten digits"),
+        ("MTRK=:5", false, "no certifier"),
+        ("MTRK=QU*D", false, "no base64"),
+        ("MTRK=QUI", false, "padding missing"),
+        ("MTRK", false, "no value"),
+        ("SOLICIT=net.example:ADV", true, "one keyword"),
+        ("SOLICIT=net.example:ADV,org.example:ADV:ADLT", true, "two"),
+        ("SOLICIT=net.example:ADV,", false, "an empty one"),
+        ("SOLICIT=1.example:ADV", false, "begins with a digit"),
+        ("SOLICIT=a/b", false, "no slash"),
+        ("CONPERM", true, "no value"),
+        ("CONPERM=1", false, "a value"),
+        ("CONNEG", false, "belongs to RCPT"),
+    ];
+
+    #[test]
+    fn rare_values_are_judged_by_their_rfcs() {
+        for &(text, valid, why) in VALUES {
+            assert_eq!(MailParams::parse(text.as_bytes()).is_ok(), valid, "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn rare_values_are_read_as_written() {
+        let text = b"transid=<a@b> mtrk=QUJD:60 solicit=a.example:ADV,b.example:X conperm";
+        let params = MailParams::parse(text).unwrap();
+        assert_eq!(params.transid(), Some(&b"a@b"[..]));
+        let mtrk = params.mtrk().unwrap();
+        assert_eq!((mtrk.certifier.as_bytes(), mtrk.timeout), (&b"QUJD"[..], Some(60)));
+        let solicit = params.solicit().unwrap();
+        assert!(solicit.keywords().eq([&b"a.example:ADV"[..], b"b.example:X"]));
+        assert!(params.conperm());
+        assert_eq!(params.as_bytes(), text);
+    }
+}
