@@ -1,4 +1,26 @@
 //! Commands.
+//!
+//! ```
+//! use smtp_proto::wire::command::Command;
+//! use smtp_proto::wire::params::Body;
+//! use smtp_proto::Leniency;
+//!
+//! let line = b"mail from:<\"a b\"@example.com> size=1024 BODY=8BITMIME\r\n";
+//! let Command::Mail { path, params } = Command::parse(line)? else { panic!() };
+//! let mailbox = path.mailbox().unwrap();
+//! assert_eq!(mailbox.local_part(), b"\"a b\"");
+//! assert_eq!(mailbox.domain().unwrap(), "Example.COM");
+//! assert_eq!((params.size(), params.body()), (Some(1024), Some(Body::EightBitMime)));
+//!
+//! // A line that is wrong says so, where, and which reply tells the client.
+//! let error = Command::parse(b"MAIL FROM: <a@b.example>\r\n").unwrap_err();
+//! assert_eq!((error.at, error.fault.reply().code()), (10, 501));
+//!
+//! // Or it is tolerated, by name.
+//! let (_, deviations) = Command::parse_with(b"MAIL FROM: <a@b.example>\r\n", Leniency::SUBMISSION)?;
+//! assert!(deviations.contains(Leniency::SPACE_BEFORE_PATH));
+//! # Ok::<(), smtp_proto::ParseError>(())
+//! ```
 
 use core::fmt;
 
