@@ -506,6 +506,26 @@ fn auth_is_not_offered_in_clear_text_and_required_where_it_is_required() {
 }
 
 #[test]
+fn mechanisms_that_bind_the_channel_are_offered_only_where_there_is_a_binding() {
+    let plus = Mechanism::parse(b"SCRAM-SHA-256-PLUS").unwrap();
+    let config = config().auth(&[plus, Mechanism::PLAIN], AuthWhen::Always).offer(Extension::StartTls);
+    let mut wire = Wire::new(config);
+    wire.go();
+    wire.send(b"EHLO client.example\r\n");
+    let said = wire.said();
+    assert!(said.contains("AUTH PLAIN\r\n"), "{said}");
+    wire.send(b"AUTH SCRAM-SHA-256-PLUS\r\n");
+    assert!(wire.said().starts_with("504 "));
+    assert_eq!(wire.send(b"STARTTLS\r\n"), Need::Upgrade);
+    let mut tls = TlsInfo::default();
+    tls.exporter = Some(vec![0; 32]);
+    wire.session.tls_established(&mut Input::new(b""), tls, at(1)).unwrap();
+    wire.send(b"EHLO client.example\r\n");
+    let said = wire.said();
+    assert!(said.contains("AUTH SCRAM-SHA-256-PLUS PLAIN\r\n"), "{said}");
+}
+
+#[test]
 fn failed_logins_end_the_session() {
     let plain = Mechanism::parse(b"PLAIN").unwrap();
     let mut wire = Wire::greeted(config().auth(&[plain], AuthWhen::Always));

@@ -8,11 +8,11 @@ use std::time::Duration;
 use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
 use smtp_proto::{RecvBuf, Time};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::slots::Slot;
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// How long a silent connection keeps its receive buffer. Shorter, and each command would allocate anew; longer, and
@@ -21,7 +21,7 @@ const KEEP_BUFFER: Duration = Duration::from_secs(1);
 
 /// One client's connection: a session and the stream it runs over.
 #[derive(Debug)]
-pub struct Connection<S = TcpStream> {
+pub struct Connection<S = Socket> {
     stream: Stream<S>,
     session: ServerSession,
     buffer: RecvBuf,

@@ -5,6 +5,7 @@ mod connection;
 mod message;
 mod server;
 mod slots;
+mod socket;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -18,3 +19,4 @@ pub use smtp_proto::server::{
 };
 pub use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 pub use smtp_proto::wire::reply::Reply;
+pub use socket::Socket;

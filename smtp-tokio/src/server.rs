@@ -11,13 +11,14 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use smtp_proto::server::Extension;
 use smtp_proto::server::{Peer, ServerConfig};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::message::{Message, collect};
 use crate::slots::{Slot, Slots};
+use crate::socket::{Listener, Socket};
 
 /// Wait after an accept that failed for want of descriptors or memory: long enough not to spin, short enough not to
 /// be noticed.
@@ -101,8 +102,22 @@ impl Builder {
         Ok(self.listen(TcpListener::bind(address).await?))
     }
 
+    /// Binds a Unix socket at `path`. One that a process left behind is replaced; permissions are those that the
+    /// process's umask leaves.
+    ///
+    /// # Errors
+    /// When the socket can't be bound, or somebody listens there.
+    #[cfg(unix)]
+    pub fn bind_unix(self, path: impl AsRef<std::path::Path>) -> io::Result<Server> {
+        Ok(self.listen_on(Listener::Unix(crate::socket::bind_unix(path.as_ref())?)))
+    }
+
     /// Takes a listener that is bound already.
     pub fn listen(self, listener: TcpListener) -> Server {
+        self.listen_on(Listener::Tcp(listener))
+    }
+
+    fn listen_on(self, listener: Listener) -> Server {
         let slots = Slots::new(self.max_connections, self.max_per_address);
         Server {
             listener,
@@ -148,7 +163,7 @@ impl Handle {
 /// A listener and the connections it accepted.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     builder: Builder,
     slots: Arc<Slots>,
     stop: Arc<watch::Sender<bool>>,
@@ -214,7 +229,7 @@ impl Server {
             .await;
             match accepted {
                 None => return Ok(None),
-                Some(Ok((stream, remote))) => match self.slots.take(Some(remote.ip())) {
+                Some(Ok((stream, remote))) => match self.slots.take(remote.map(|remote| remote.ip())) {
                     Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
                     None => turn_away(&stream, self.builder.config.host()),
                 },
@@ -223,11 +238,9 @@ impl Server {
         }
     }
 
-    fn connection(&self, stream: TcpStream, remote: SocketAddr, slot: Slot) -> Connection {
-        // Replies are batched by the session; waiting for more would only delay them.
-        let _ = stream.set_nodelay(true);
-        let mut peer = Peer::at(remote);
-        if let Ok(local) = stream.local_addr() {
+    fn connection(&self, stream: Socket, remote: Option<SocketAddr>, slot: Slot) -> Connection {
+        let mut peer = remote.map_or(Peer::unknown(), Peer::at);
+        if let Some(local) = stream.prepare() {
             peer = peer.to_local(local);
         }
         let config = Arc::clone(&self.builder.config);
@@ -304,7 +317,7 @@ enum Event {
 }
 
 /// Tells a connection over a limit to come back later, as far as that is possible without waiting.
-fn turn_away(stream: &TcpStream, host: &str) {
+fn turn_away(stream: &Socket, host: &str) {
     let _ = stream.try_write(format!("421 {host} Too many connections, try again later\r\n").as_bytes());
 }
 

@@ -106,7 +106,7 @@ async fn transcripts_that_need_time_run_on_a_paused_clock() {
     assert!(ran > 0);
 }
 
-async fn greeting(stream: &mut TcpStream) -> String {
+async fn greeting(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut said = Vec::new();
     while !said.ends_with(b"\n") {
         if stream.read_buf(&mut said).await.unwrap_or(0) == 0 {
@@ -210,4 +210,31 @@ async fn a_whole_message_comes_the_short_way() {
     server.handle().shut_down();
     assert!(server.next_message().await.unwrap().is_none());
     assert!(client.await.unwrap().starts_with("250 2.0.0"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn lmtp_runs_on_a_unix_socket_and_an_abandoned_one_is_replaced() {
+    let folder = std::env::temp_dir().join(format!("smtp-tokio-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("lmtp.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let builder = || Server::builder(smtp_tokio::ServerConfig::lmtp("mx.example").unwrap());
+    let mut server = builder().bind_unix(&path).unwrap();
+    assert!(builder().bind_unix(&path).is_err(), "somebody listens there");
+    let served = tokio::spawn(async move {
+        // The first is the second builder's look at whether somebody listens.
+        for _ in 0..2 {
+            let mut connection = server.accept().await.unwrap().unwrap();
+            while let Some(step) = connection.next().await.unwrap() {
+                step.accept();
+            }
+        }
+    });
+    let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();
+    assert_eq!(greeting(&mut client).await, "220 mx.example LMTP\r\n");
+    client.write_all(b"QUIT\r\n").await.unwrap();
+    assert!(greeting(&mut client).await.starts_with("221 "));
+    timeout(LIMIT, served).await.unwrap().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -183,6 +183,8 @@ pub struct ServerConfig {
     pub(crate) hold_until: String,
     pub(crate) trusted: Vec<(IpAddr, u8)>,
     pub(crate) mechanisms: Vec<Mechanism>,
+    /// Those that need no channel binding: what is offered where there is none.
+    pub(crate) unbound_mechanisms: Vec<Mechanism>,
     pub(crate) auth_when: AuthWhen,
     pub(crate) auth_required: bool,
     pub(crate) arrival_checks: bool,
@@ -208,6 +210,7 @@ impl ServerConfig {
             hold_until: "9999-12-31T23:59:59Z".to_string(),
             trusted: Vec::new(),
             mechanisms: Vec::new(),
+            unbound_mechanisms: Vec::new(),
             auth_when: AuthWhen::Tls,
             auth_required: false,
             arrival_checks: true,
@@ -302,10 +305,13 @@ impl ServerConfig {
         })
     }
 
-    /// Offers AUTH with `mechanisms`; [`AuthWhen::Tls`] unless told otherwise.
+    /// Offers AUTH with `mechanisms`, strongest first. Those that bind to the channel (-PLUS) are offered only where
+    /// [`TlsInfo`](super::TlsInfo) has a binding.
     #[must_use]
     pub fn auth(mut self, mechanisms: &[Mechanism], when: AuthWhen) -> Self {
         self.mechanisms = mechanisms.to_vec();
+        self.unbound_mechanisms =
+            mechanisms.iter().copied().filter(|mechanism| !mechanism.binds_channel()).collect();
         self.auth_when = when;
         self
     }

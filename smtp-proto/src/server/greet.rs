@@ -6,6 +6,7 @@ use super::replies;
 use super::session::{Answer, Open, Phase, ServerSession};
 use super::state::State;
 use super::step::{Abuse, CloseReason, Hello, ResetCause, Step, Xclient, Xforward};
+use crate::sasl::Mechanism;
 use crate::wire::command::{self, Attributes};
 use crate::wire::ehlo::{self, Capability, Keyword, write_ehlo};
 use crate::wire::leniency::Leniency;
@@ -115,7 +116,14 @@ impl ServerSession {
     pub(crate) fn offers_auth(&self) -> bool {
         let config = &self.config;
         let safe = self.facts.tls().is_some() || config.auth_when == AuthWhen::Always;
-        safe && !config.mechanisms.is_empty()
+        safe && !self.mechanisms().is_empty()
+    }
+
+    /// The mechanisms that make sense on this connection.
+    pub(crate) fn mechanisms(&self) -> &[Mechanism] {
+        let bound =
+            self.facts.tls().is_some_and(|tls| tls.exporter.is_some() || tls.server_end_point.is_some());
+        if bound { &self.config.mechanisms } else { &self.config.unbound_mechanisms }
     }
 
     fn peer_is_trusted(&self) -> bool {
@@ -143,7 +151,7 @@ impl ServerSession {
             when(Extension::MtPriority, Capability::MtPriority(None)),
             when(Extension::Xclient, Capability::Xclient(XCLIENT)),
             when(Extension::Xforward, Capability::Xforward(XFORWARD)),
-            self.offers_auth().then_some(Capability::Auth(&config.mechanisms)),
+            self.offers_auth().then_some(Capability::Auth(self.mechanisms())),
         ];
         write_ehlo(&mut out, &config.host, "", flags.chain(values.into_iter().flatten()));
         self.output = out;

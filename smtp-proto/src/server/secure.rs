@@ -49,7 +49,7 @@ impl ServerSession {
             Some(&replies::HELLO_FIRST)
         } else if !self.offers_auth() {
             Some(&replies::AUTH_NEEDS_TLS)
-        } else if !config.mechanisms.contains(&mechanism) {
+        } else if !self.mechanisms().contains(&mechanism) {
             Some(&replies::AUTH_MECHANISM)
         } else {
             None
