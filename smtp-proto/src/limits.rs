@@ -81,3 +81,7 @@ pub const SCRAM_SALT: usize = 16;
 pub const ANONYMOUS_TRACE: usize = 255;
 /// By how much the error budget grows where a client that goes on after errors is borne longer.
 pub const PATIENCE: u32 = 5;
+
+/// Longest header of the PROXY protocol in octets. Its length field could say 65,551; the addresses take at most 232
+/// and the rest is names and perhaps a certificate.
+pub const PROXY_HEADER: usize = 16_384;

@@ -18,6 +18,7 @@ mod number;
 pub mod params;
 mod params_buf;
 pub mod path;
+pub mod proxy;
 pub mod reply;
 #[cfg(feature = "serde")]
 mod serde;
