@@ -229,6 +229,24 @@ fn every_line_has_the_code_and_the_enhanced_code() {
 }
 
 #[test]
+fn no_folded_line_begins_with_what_a_peer_would_take_for_an_enhanced_code() {
+    for text in ["word ".repeat(100), "x".repeat(503), "x".repeat(505)] {
+        for code in ["2.1.5 x", " 2.1.5 x", " 2.82.80 2.82.82 x"] {
+            for pad in 0..12 {
+                let received = format!("250 {text}{}{code}{}\r\n", "y".repeat(pad), "z".repeat(600));
+                let reply =
+                    ReplyRef::parse(received.as_bytes(), Leniency::STRICT).unwrap().unwrap().to_owned();
+                assert_eq!(reply.enhanced(), None);
+                let written = written(&Reply::from(&reply), true);
+                let again = ReplyRef::parse(written.as_bytes(), Leniency::STRICT).unwrap().unwrap();
+                assert_eq!(again.enhanced(), None, "{written}");
+                assert_eq!(again.consumed(), written.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn foreign_text_is_escaped_folded_and_cut() {
     let injected = Reply::clean(550, (5, 7, 1), "no\r\n250 ok\n\0 \u{e9} \\x \x7f");
     assert_eq!(written(&injected, true), "550 5.7.1 no\\x0D\\x0A250 ok\\x0A\\x00 \\xC3\\xA9 \\x \\x7F\r\n");

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::{BufMut, BytesMut};
 
 use super::lines::{Codes, Lines, RawLines};
-use super::{Form, Reply};
+use super::{EnhancedCode, Form, Reply};
 use crate::limits::{REPLY_LINE_WRITTEN, REPLY_LINES_WRITTEN};
 
 /// Longest text that needs no folding whatever its enhanced code: code, separator, `5.999.999 ` and CR LF beside it.
@@ -38,7 +38,8 @@ impl Reply<'_> {
     fn fold(&self, sink: &mut impl Sink, enhanced: bool) {
         let code = self.enhanced.filter(|_| enhanced).map_or(0, |code| code.octets().as_slice().len() + 1);
         let room = REPLY_LINE_WRITTEN - 4 - 2 - code;
-        let lines = self.text_lines().flat_map(|text| Folded { rest: Some(text), room });
+        let class = (code == 0).then_some((self.code / 100) as u8);
+        let lines = self.text_lines().flat_map(|text| Folded { rest: Some(text), room, class });
         for text in lines.take(REPLY_LINES_WRITTEN) {
             sink.begin();
             self.put_enhanced(sink, enhanced);
@@ -124,6 +125,8 @@ impl Sink for Joined {
 struct Folded<'t> {
     rest: Option<&'t [u8]>,
     room: usize,
+    /// The reply's class where its lines bear no enhanced code: no part may begin like one.
+    class: Option<u8>,
 }
 
 impl<'t> Iterator for Folded<'t> {
@@ -141,8 +144,12 @@ impl<'t> Iterator for Folded<'t> {
                     let space =
                         text[..at].iter().rposition(|&octet| octet == b' ').filter(|&space| space > 0);
                     let (end, begin) = space.map_or((at, at), |space| (space, space + 1));
+                    // One octet more in front of it, and no peer takes it for an enhanced code.
+                    let ambiguous =
+                        self.class.is_some_and(|class| EnhancedCode::split(&text[begin..], class).is_some());
+                    let begin = if ambiguous { begin - 1 } else { begin };
                     self.rest = Some(&text[begin..]);
-                    return Some(&text[..end]);
+                    return Some(&text[..end.min(begin)]);
                 }
             }
         }
