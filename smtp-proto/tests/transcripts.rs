@@ -1,4 +1,5 @@
 //! Every transcript, whole and cut anywhere: the same octets give the same steps and the same replies.
+#![cfg(feature = "testing")]
 
 use smtp_proto::testing::{Cut, Run, Script, TRANSCRIPTS};
 
