@@ -11,7 +11,8 @@ use async_std::task::sleep;
 use futures_io::{AsyncRead, AsyncWrite};
 use smtp_proto::bytes::{Buf, BytesMut};
 use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
-use smtp_proto::{RecvBuf, Time};
+use smtp_proto::wire::proxy::{Header, Preface};
+use smtp_proto::{RecvBuf, Time, limits};
 
 use crate::slots::Slot;
 use crate::stream::Stream;
@@ -30,6 +31,8 @@ pub struct Connection<S = TcpStream> {
     origin: Instant,
     stop: Option<Receiver<()>>,
     _slot: Option<Slot>,
+    /// By when the PROXY header must be there, as long as it is not.
+    proxy_header: Option<Instant>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -61,6 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             origin: Instant::now(),
             stop: None,
             _slot: None,
+            proxy_header: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -92,6 +96,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self
     }
 
+    /// Requires a PROXY header within `limit`, before everything else: the connection comes from a balancer. Without one
+    /// it ends with [`CloseReason::NoProxyHeader`](crate::CloseReason::NoProxyHeader).
+    #[must_use]
+    pub fn behind_proxy(mut self, limit: Duration) -> Self {
+        self.proxy_header = Some(self.origin + limit);
+        self
+    }
+
     /// What is known about the session; beside a token use [`Pending::facts`](crate::Pending::facts).
     pub fn facts(&self) -> &Facts {
         self.session.facts()
@@ -110,6 +122,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When reading or writing fails. A peer that is gone is no error but `Step::Reset` and `Step::Close`.
     pub async fn next(&mut self) -> io::Result<Option<Step<'_, '_>>> {
         self.buffer.consume(std::mem::take(&mut self.used));
+        if let Some(until) = self.proxy_header {
+            self.read_proxy_header(until).await?;
+        }
         loop {
             self.buffer.fit(self.session.room());
             match self.session.needs(&self.buffer.input(), now(self.origin)) {
@@ -124,6 +139,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let step = self.session.next(&mut input);
         self.used = input.used();
         Ok(step)
+    }
+
+    /// Reads the PROXY header and no octet more: what follows may be a TLS handshake.
+    async fn read_proxy_header(&mut self, until: Instant) -> io::Result<()> {
+        loop {
+            let had = self.buffer.waiting().len();
+            let missing = match Header::parse(self.buffer.waiting()) {
+                Ok(Preface::Header(header)) => {
+                    let (addresses, consumed) = (header.endpoints().addresses(), header.consumed());
+                    if let Some((client, destination)) = addresses {
+                        self.session.proxied(client, destination).map_err(io::Error::other)?;
+                    }
+                    self.buffer.consume(consumed);
+                    self.proxy_header = None;
+                    return Ok(());
+                }
+                Ok(Preface::NeedMore { needed }) => {
+                    needed.map_or(1, |needed| needed.saturating_sub(had).max(1))
+                }
+                Ok(Preface::NotProxy) | Err(_) => break,
+            };
+            self.buffer.fit(missing.max(limits::COMMAND_LINE));
+            let Self { stream, buffer, .. } = self;
+            let mut timer = pin!(sleep(until.saturating_duration_since(Instant::now())));
+            let read =
+                poll_fn(|cx| match Pin::new(&mut *stream).poll_read(cx, &mut buffer.spare()[..missing]) {
+                    Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
+                    Poll::Pending => timer.as_mut().poll(cx).map(|()| 0),
+                });
+            match read.await {
+                0 => break,
+                n => self.buffer.commit(n),
+            }
+        }
+        self.proxy_header = None;
+        self.session.proxy_failed();
+        Ok(())
     }
 
     /// Waits for octets, at most until the session's deadline.

@@ -1,6 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 #[cfg(feature = "tls")]
@@ -13,7 +13,7 @@ use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use async_std::task;
 #[cfg(feature = "tls")]
 use smtp_proto::server::Extension;
-use smtp_proto::server::{Peer, ServerConfig};
+use smtp_proto::server::{Peer, ServerConfig, contains};
 
 use crate::connection::Connection;
 use crate::message::{Message, collect};
@@ -30,6 +30,7 @@ pub struct Builder {
     max_connections: usize,
     max_per_address: usize,
     drain: Duration,
+    proxies: Vec<(IpAddr, u8)>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -66,6 +67,21 @@ impl Builder {
     pub fn max_per_address(mut self, n: usize) -> Self {
         self.max_per_address = n;
         self
+    }
+
+    /// Connections from addresses whose first `prefix` bits are those of `network` come from a balancer: each must begin
+    /// with a PROXY header (version 1 or 2), which tells who the client is. From nobody else is one taken.
+    ///
+    /// They don't count as connections from one address.
+    #[must_use]
+    pub fn proxied_from(mut self, network: IpAddr, prefix: u8) -> Self {
+        self.proxies.push((network, prefix));
+        self
+    }
+
+    fn is_proxy(&self, remote: Option<SocketAddr>) -> bool {
+        let Some(address) = remote.map(|remote| remote.ip()) else { return false };
+        self.proxies.iter().any(|(network, prefix)| contains(*network, *prefix, address))
     }
 
     /// How long a shutdown waits for transactions in progress. Defaults to 30 seconds.
@@ -175,6 +191,7 @@ impl Server {
             max_connections: 10_000,
             max_per_address: 50,
             drain: Duration::from_secs(30),
+            proxies: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -217,10 +234,17 @@ impl Server {
             .await;
             match accepted {
                 None => return Ok(None),
-                Some(Ok((stream, remote))) => match self.slots.take(Some(remote.ip())) {
-                    Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
-                    None => turn_away(&stream, self.builder.config.host()).await,
-                },
+                Some(Ok((stream, remote))) => {
+                    let proxied = self.builder.is_proxy(Some(remote));
+                    match self.slots.take(Some(remote.ip()).filter(|_| !proxied)) {
+                        Some(slot) if proxied => {
+                            let limit = self.builder.config.numbers().proxy_header;
+                            return Ok(Some(self.connection(stream, remote, slot).behind_proxy(limit)));
+                        }
+                        Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
+                        None => turn_away(&stream, self.builder.config.host()).await,
+                    }
+                }
                 Some(Err(error)) => wait_out(error).await?,
             }
         }

@@ -172,3 +172,38 @@ fn a_whole_message_comes_the_short_way() {
         assert!(client.await.starts_with("250 2.0.0"));
     });
 }
+
+#[test]
+fn a_balancer_tells_who_the_client_is_and_gets_no_session_without_its_header() {
+    block_on(async {
+        let rows = [
+            (b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 25\r\n".as_slice(), Some("192.0.2.7:4711"), "Quit"),
+            (b"EHLO a.example\r\n", None, "NoProxyHeader"),
+        ];
+        for (header, client, end) in rows {
+            let config = ServerConfig::new("mx.example").unwrap();
+            let builder = Server::builder(config).proxied_from([127, 0, 0, 0].into(), 8);
+            let mut server = builder.bind("127.0.0.1:0").await.unwrap();
+            let address = server.local_addr().unwrap();
+            let served = task::spawn(async move {
+                let mut connection = server.accept().await.unwrap().unwrap();
+                let (mut client, mut end) = (None, String::new());
+                while let Some(step) = connection.next().await.unwrap() {
+                    if let smtp_asyncstd::Step::Connect(connect) = &step {
+                        client = connect.facts().peer().remote().map(|remote| remote.to_string());
+                    }
+                    if let smtp_asyncstd::Step::Close(reason) = &step {
+                        end = format!("{reason:?}");
+                    }
+                    step.accept();
+                }
+                (client, end)
+            });
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(header).await.unwrap();
+            let _ = stream.write_all(b"QUIT\r\n").await;
+            let seen = timeout(LIMIT, served).await.unwrap();
+            assert_eq!((seen.0.as_deref(), seen.1.as_str()), (client, end));
+        }
+    });
+}

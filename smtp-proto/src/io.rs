@@ -67,6 +67,12 @@ impl RecvBuf {
         Input { octets: &self.octets[self.start..self.end], used: 0, full }
     }
 
+    /// The octets received and not consumed, to look at before a session does: for a PROXY header.
+    #[must_use]
+    pub fn waiting(&self) -> &[u8] {
+        &self.octets[self.start..self.end]
+    }
+
     /// Whether no octet is waiting.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -238,3 +238,73 @@ async fn lmtp_runs_on_a_unix_socket_and_an_abandoned_one_is_replaced() {
     timeout(LIMIT, served).await.unwrap().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// A listener behind a balancer on 127.0.0.1; tells the client's address and how the session ended.
+async fn behind_a_balancer(header: &[u8]) -> (String, Option<String>, String) {
+    let config = smtp_tokio::ServerConfig::new("mx.example").unwrap();
+    let builder = Server::builder(config).proxied_from([127, 0, 0, 0].into(), 8).max_per_address(1);
+    let mut server = builder.bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let served = tokio::spawn(async move {
+        let mut connection = server.accept().await.unwrap().unwrap();
+        let (mut client, mut end) = (None, String::new());
+        while let Some(step) = connection.next().await.unwrap() {
+            match step {
+                smtp_tokio::Step::Connect(connect) => {
+                    client = connect.facts().peer().remote().map(|remote| remote.to_string());
+                    connect.accept();
+                }
+                smtp_tokio::Step::Close(reason) => end = format!("{reason:?}"),
+                other => other.accept(),
+            }
+        }
+        (client, end)
+    });
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for octet in header {
+        stream.write_all(&[*octet]).await.unwrap();
+    }
+    let _ = stream.write_all(b"QUIT\r\n").await;
+    let mut said = String::new();
+    let _ = stream.read_to_string(&mut said).await;
+    let (client, end) = timeout(LIMIT, served).await.unwrap().unwrap();
+    (said, client, end)
+}
+
+#[tokio::test]
+async fn a_balancer_tells_who_the_client_is() {
+    let (said, client, end) = behind_a_balancer(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 25\r\n").await;
+    assert!(said.starts_with("220 "), "{said}");
+    assert_eq!((client.as_deref(), end.as_str()), (Some("192.0.2.7:4711"), "Quit"));
+
+    let mut header = smtp_proto::bytes::BytesMut::new();
+    let endpoints = smtp_proto::wire::proxy::Endpoints::tcp(
+        "[2001:db8::7]:4711".parse().unwrap(),
+        "[2001:db8::1]:25".parse().unwrap(),
+    );
+    smtp_proto::wire::proxy::write_v2(&mut header, endpoints, []).unwrap();
+    let (said, client, _) = behind_a_balancer(&header).await;
+    assert!(said.starts_with("220 "), "{said}");
+    assert_eq!(client.as_deref(), Some("[2001:db8::7]:4711"));
+}
+
+#[tokio::test]
+async fn a_balancer_without_its_header_gets_no_session() {
+    for header in
+        [b"EHLO a.example\r\n".as_slice(), b"PROXY TCP4 192.0.2.7 nonsense\r\n", b"\r\n\r\n\0\r\nQUIT\nxx"]
+    {
+        let (said, client, end) = behind_a_balancer(header).await;
+        assert_eq!((said.as_str(), client, end.as_str()), ("", None, "NoProxyHeader"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_that_says_nothing_is_given_up() {
+    let (_client, server) = tokio::io::duplex(4_096);
+    let config = smtp_tokio::ServerConfig::new("mx.example").unwrap();
+    let mut connection = Connection::over(server, config).behind_proxy(Duration::from_secs(10));
+    let begun = tokio::time::Instant::now();
+    let step = connection.next().await.unwrap();
+    assert!(matches!(step, Some(smtp_tokio::Step::Close(smtp_tokio::CloseReason::NoProxyHeader))));
+    assert_eq!(begun.elapsed().as_secs(), 10);
+}

@@ -167,3 +167,17 @@ async fn a_handshake_that_never_comes_is_given_up() {
     assert_eq!(served.await.unwrap().close, Some(CloseReason::Timeout));
     assert_eq!(begun.elapsed().as_secs(), 30);
 }
+
+#[tokio::test]
+async fn behind_a_balancer_the_handshake_follows_the_proxy_header() {
+    let (server, client) = configs();
+    let config = ServerConfig::new("mx.example").unwrap();
+    let (mut near, far) = tokio::io::duplex(65_536);
+    let connection = Connection::implicit_tls(far, config, Peer::unknown(), server).behind_proxy(LIMIT);
+    let served = tokio::spawn(serve(connection));
+    near.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 465\r\n").await.unwrap();
+    let mut near = handshake(near, &client).await;
+    assert!(read_reply(&mut near).await.starts_with("220 mx.example"));
+    ask(&mut near, "QUIT\r\n").await;
+    assert_eq!(served.await.unwrap().close, Some(CloseReason::Quit));
+}

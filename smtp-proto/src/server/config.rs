@@ -124,6 +124,8 @@ pub struct Limits {
     pub flush: Duration,
     /// The TLS handshake. Defaults to 30 seconds.
     pub handshake: Duration,
+    /// The PROXY header of a balancer. Defaults to 10 seconds.
+    pub proxy_header: Duration,
     /// An AUTH exchange as a whole. Defaults to 5 minutes.
     pub auth: Duration,
     /// Errors answered without delay. Defaults to 10; each further one costs a second.
@@ -157,6 +159,7 @@ impl Default for Limits {
             content_rate: 500,
             flush: minutes(5),
             handshake: Duration::from_secs(30),
+            proxy_header: Duration::from_secs(10),
             auth: minutes(5),
             free_errors: 10,
             errors: 20,
@@ -293,16 +296,13 @@ impl ServerConfig {
     }
 
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        let bits = |address: IpAddr| match address.to_canonical() {
-            IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32, true),
-            IpAddr::V6(v6) => (v6.to_bits(), 128, false),
-        };
-        let (address, _, is_v4) = bits(address);
-        self.trusted.iter().any(|(network, prefix)| {
-            let (network, width, network_is_v4) = bits(*network);
-            let prefix = u32::from(*prefix).min(width);
-            is_v4 == network_is_v4 && (address ^ network).checked_shr(128 - prefix).unwrap_or(0) == 0
-        })
+        self.trusted.iter().any(|(network, prefix)| contains(*network, *prefix, address))
+    }
+
+    /// The numbers of its sessions.
+    #[must_use]
+    pub const fn numbers(&self) -> &Limits {
+        &self.limits
     }
 
     /// Offers AUTH with `mechanisms`, strongest first. Those that bind to the channel (-PLUS) are offered only where
@@ -342,4 +342,16 @@ impl ServerConfig {
     pub fn offers(&self, extension: Extension) -> bool {
         self.extensions.has(extension)
     }
+}
+
+/// Whether the first `prefix` bits of `address` are those of `network`. An IPv4 address mapped into IPv6 is one of IPv4.
+#[must_use]
+pub fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    let bits = |address: IpAddr| match address.to_canonical() {
+        IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32, true),
+        IpAddr::V6(v6) => (v6.to_bits(), 128, false),
+    };
+    let ((network, width, is_v4), (address, _, also_v4)) = (bits(network), bits(address));
+    let prefix = u32::from(prefix).min(width);
+    is_v4 == also_v4 && (address ^ network).checked_shr(128 - prefix).unwrap_or(0) == 0
 }

@@ -179,7 +179,7 @@ mod session;
 pub mod state;
 mod step;
 
-pub use config::{AuthWhen, Extension, Extensions, Limits, Protocol, ServerConfig};
+pub use config::{AuthWhen, Extension, Extensions, Limits, Protocol, ServerConfig, contains};
 pub use decision::Decision;
 pub use facts::{Facts, Peer, ReceivedBy, TlsInfo};
 pub use session::{ApiMisuse, Need, ServerSession};

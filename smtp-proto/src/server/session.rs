@@ -1,6 +1,7 @@
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -41,6 +42,9 @@ pub enum Need {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiMisuse {
+    /// The session has begun: who its peer is stands.
+    #[error("proxied called after the session's first step")]
+    Begun,
     /// No handshake was asked for.
     #[error("tls_established called although Need::Upgrade was not said")]
     NoUpgrade,
@@ -443,6 +447,27 @@ impl ServerSession {
         self.phase = if greeted { Phase::Command } else { Phase::Connect };
         self.scanned = 0;
         Ok(())
+    }
+
+    /// Says who is at the other end of a connection that came through a balancer, as its PROXY header tells
+    /// ([`wire::proxy`](crate::wire::proxy)). Before the first step and before TLS.
+    ///
+    /// # Errors
+    /// When the session has begun; then nothing is changed.
+    pub fn proxied(&mut self, client: SocketAddr, destination: SocketAddr) -> Result<(), ApiMisuse> {
+        if self.open != Open::None
+            || !matches!(self.phase, Phase::Connect | Phase::Upgrade { greeted: false })
+        {
+            return Err(ApiMisuse::Begun);
+        }
+        self.facts.peer = Peer::at(client).to_local(destination);
+        Ok(())
+    }
+
+    /// Says that the PROXY header which the peer owes did not come or is wrong: the session is over before it began.
+    pub fn proxy_failed(&mut self) {
+        self.output.clear();
+        self.close(CloseReason::NoProxyHeader, ResetCause::HangUp);
     }
 
     /// Says that the handshake failed: the session is over, and nothing more can be said to the peer.

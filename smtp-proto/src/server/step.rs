@@ -464,6 +464,8 @@ pub enum CloseReason {
     Probe,
     /// The TLS handshake failed.
     TlsFailed,
+    /// A balancer did not send the PROXY header that it owes, or a wrong one.
+    NoProxyHeader,
     /// The peer speaks another protocol.
     NotSmtp(ForeignProtocol),
     /// The application hung up.
