@@ -65,6 +65,7 @@ const VECTORS: &[Vectors] = &[
     ("command", commands),
     ("content", content),
     ("ehlo", ehlo),
+    ("proxy", headers),
     ("reply", replies),
     ("sasl", exchanges),
     ("split", transcripts),
@@ -153,6 +154,10 @@ fn content() -> Seeds {
 
 fn replies() -> Seeds {
     seeds(include_str!("vectors/replies.json"), |row| in_threes(row, "octets"))
+}
+
+fn headers() -> Seeds {
+    seeds(include_str!("vectors/proxy.json"), |row| octets(row, "octets"))
 }
 
 fn ehlo() -> Seeds {

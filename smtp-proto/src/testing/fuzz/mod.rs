@@ -5,6 +5,7 @@
 mod command;
 mod content;
 mod ehlo;
+mod proxy;
 mod reply;
 mod sasl;
 mod split;
@@ -12,6 +13,7 @@ mod split;
 pub use command::{address, command};
 pub use content::content;
 pub use ehlo::ehlo;
+pub use proxy::proxy;
 pub use reply::reply;
 pub use sasl::sasl;
 pub use split::split;
@@ -25,6 +27,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("command", command),
     ("content", content),
     ("ehlo", ehlo),
+    ("proxy", proxy),
     ("reply", reply),
     ("sasl", sasl),
     ("split", split),
