@@ -128,6 +128,7 @@
 //! | [`wire`] | octets to values and back: commands, replies, EHLO, paths, parameters, content; no state |
 //! | [`limits`] | every number, with its reason |
 //! | [`RecvBuf`], [`Input`] | the receive buffer, and its octets on loan |
+//! | [`trace`] | the octets of a session written down, secrets left out |
 //! | [`Time`] | a point in time as a session knows it: the span since an origin of the caller's |
 //! | [`ParseError`], [`Fault`] | what is wrong, at which octet, and which reply says so |
 //! | [`Leniency`] | which deviations are borne; none, unless you say so |
@@ -164,6 +165,7 @@ pub mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+pub mod trace;
 pub mod wire;
 
 pub use bytes;

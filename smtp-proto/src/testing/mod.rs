@@ -1,5 +1,6 @@
 //! Help for tests, ours and yours.
 
+mod catch;
 pub mod fuzz;
 pub mod oracle;
 mod policy;
@@ -7,6 +8,7 @@ mod run;
 mod script;
 mod transcripts;
 
+pub use catch::{Catch, Catching, Mail};
 pub use policy::Policy;
 pub use run::{Cut, Run};
 pub use script::{Script, Turn};
