@@ -311,6 +311,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+#[cfg(unix)]
+impl Connection {
+    /// What tells when the peer hangs up while a token is held: take it before the loop, it may be cloned. `None` where
+    /// the system can't tell, or has no descriptor left.
+    #[must_use]
+    pub fn watch(&self) -> Option<crate::HangUp> {
+        self.stream.hang_up()
+    }
+}
+
 /// Reads into the buffer; where it was released, by way of the stack, so that waiting needs no memory.
 fn poll_fill<S: AsyncRead + Unpin>(
     stream: &mut S,

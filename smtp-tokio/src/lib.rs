@@ -9,6 +9,8 @@ mod socket;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(unix)]
+mod watch;
 
 pub use connection::Connection;
 pub use message::Message;
@@ -20,3 +22,5 @@ pub use smtp_proto::server::{
 pub use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 pub use smtp_proto::wire::reply::Reply;
 pub use socket::Socket;
+#[cfg(unix)]
+pub use watch::HangUp;

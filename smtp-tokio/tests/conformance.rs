@@ -308,3 +308,26 @@ async fn a_balancer_that_says_nothing_is_given_up() {
     assert!(matches!(step, Some(smtp_tokio::Step::Close(smtp_tokio::CloseReason::NoProxyHeader))));
     assert_eq!(begun.elapsed().as_secs(), 10);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hang_up_is_seen_beside_a_token_and_unread_octets_are_none() {
+    let config = smtp_tokio::ServerConfig::new("mx.example").unwrap();
+    let mut server = Server::bind("127.0.0.1:0", config).await.unwrap();
+    let address = server.local_addr().unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let mut connection = server.accept().await.unwrap().unwrap();
+    let watch = connection.watch().unwrap();
+    let Some(smtp_tokio::Step::Connect(token)) = connection.next().await.unwrap() else {
+        panic!("no connect")
+    };
+    client.write_all(b"EHLO a.example\r\n").await.unwrap();
+    // Time for the octets to arrive; a watch that they woke would be over.
+    assert!(
+        timeout(Duration::from_millis(200), watch.clone().wait()).await.is_err(),
+        "unread octets are no hang-up"
+    );
+    drop(client);
+    timeout(LIMIT, watch.wait()).await.expect("the hang-up is seen").unwrap();
+    token.accept();
+}
