@@ -116,7 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The next step; `None` once the session is over.
     ///
-    /// Dropping the future loses nothing: call again.
+    /// Dropping the future loses nothing: call again. Dropping the step refuses what the client asked for (451), and
+    /// `connection.next().await?;` does just that: no lint looks into an `Option`.
     ///
     /// # Errors
     /// When reading or writing fails. A peer that is gone is no error but `Step::Reset` and `Step::Close`.

@@ -1,4 +1,22 @@
 //! TLS by rustls: the configuration is yours; these make one, and tell what a handshake agreed on.
+//!
+//! ```no_run
+//! # #[cfg(feature = "aws-lc-rs")]
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{fs, sync::Arc};
+//!
+//! use smtp_tokio::{Server, ServerConfig, tls};
+//!
+//! let tls = Arc::new(tls::server_config(&fs::read("chain.pem")?, &fs::read("key.pem")?)?);
+//! let config = Arc::new(ServerConfig::new("mx.example")?);
+//! let submission = Server::builder(Arc::clone(&config)).starttls(Arc::clone(&tls)).bind("[::]:587").await?;
+//! let submissions = Server::builder(config).implicit_tls(tls).bind("[::]:465").await?;
+//! // Later, with a new certificate:
+//! let tls = tls::server_config(&fs::read("chain.pem")?, &fs::read("key.pem")?)?;
+//! submissions.handle().reload_tls(Arc::new(tls));
+//! # Ok(())
+//! # }
+//! ```
 
 use smtp_proto::server::TlsInfo;
 
