@@ -60,8 +60,7 @@ impl Offer {
         leniency: Leniency,
     ) -> Option<(Keyword, Params<'b>)> {
         let Some((keyword, len)) = Keyword::at(words, line) else {
-            self.add_odd_line(line.text, leniency);
-            return None;
+            return self.add_odd_line(line.text, leniency);
         };
         let params = Params::of(line.text.get(len..).unwrap_or_default());
         self.add(keyword, params);
@@ -69,19 +68,24 @@ impl Offer {
     }
 
     #[cold]
-    fn add_odd_line(&mut self, line: &[u8], leniency: Leniency) {
-        if let Some(extension) = Extension::read(line) {
-            self.add_extension(extension, leniency);
-        }
+    fn add_odd_line<'b>(&mut self, line: &'b [u8], leniency: Leniency) -> Option<(Keyword, Params<'b>)> {
+        self.add_extension(Extension::read(line)?, leniency)
     }
 
-    fn add_extension(&mut self, extension: Extension<'_>, leniency: Leniency) {
+    fn add_extension<'b>(
+        &mut self,
+        extension: Extension<'b>,
+        leniency: Leniency,
+    ) -> Option<(Keyword, Params<'b>)> {
         if let Some(keyword) = extension.keyword() {
             self.add(keyword, extension.params());
-        } else if extension.auth_equals().is_some() && leniency.allows(Leniency::EHLO_AUTH_EQUALS) {
+            return Some((keyword, extension.params()));
+        }
+        if extension.auth_equals().is_some() && leniency.allows(Leniency::EHLO_AUTH_EQUALS) {
             self.keywords = self.keywords.with(Keyword::Auth);
             self.deviations = self.deviations.with(Leniency::EHLO_AUTH_EQUALS.into());
         }
+        None
     }
 
     #[inline(always)]

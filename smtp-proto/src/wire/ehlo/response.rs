@@ -57,7 +57,7 @@ impl<'b> EhloResponse<'b> {
         };
         let reply = ReplyRef::plain(input, plain);
         if reply.code() != OK {
-            offer = Offer::NOTHING;
+            (offer, auth) = (Offer::NOTHING, AuthLines::None);
         } else if !offer.deviations.is_empty() {
             auth = AuthLines::Search;
         }

@@ -2,6 +2,23 @@
 //!
 //! [`Reply`] is what a server says, [`ReplyRef`] what was read, borrowed from the receive buffer, and [`ReplyBuf`]
 //! what is kept. The text is octets: real servers send it in any charset.
+//!
+//! ```
+//! use smtp_proto::Leniency;
+//! use smtp_proto::bytes::BytesMut;
+//! use smtp_proto::wire::reply::{Reply, ReplyRef};
+//!
+//! const NO_USER: Reply<'static> = Reply::new(550, (5, 1, 1), "No such user");
+//!
+//! let mut out = BytesMut::new();
+//! NO_USER.write(&mut out, true);
+//! assert_eq!(out, "550 5.1.1 No such user\r\n");
+//!
+//! let reply = ReplyRef::parse(&out, Leniency::REPLIES)?.expect("its end is there");
+//! assert!(reply.is_permanent());
+//! assert!(reply.lines().eq([b"No such user"]));
+//! # Ok::<(), smtp_proto::wire::reply::ReplyError>(())
+//! ```
 
 mod buf;
 mod collect;
