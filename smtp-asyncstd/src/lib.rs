@@ -6,6 +6,8 @@ mod message;
 mod server;
 mod slots;
 mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
 

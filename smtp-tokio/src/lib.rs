@@ -7,6 +7,8 @@ mod server;
 mod slots;
 mod socket;
 mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(unix)]

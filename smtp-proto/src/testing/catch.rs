@@ -223,6 +223,13 @@ impl Catch {
         }
     }
 
+    /// Writes a note to the transcript of the session `id`.
+    pub fn note(&mut self, id: usize, text: impl fmt::Display) {
+        if let Some(record) = self.session(id) {
+            record.transcript.note(format_args!("{text}"));
+        }
+    }
+
     /// The next message, if it is there.
     pub fn take_mail(&mut self) -> Option<Mail> {
         self.mails.pop_front()
