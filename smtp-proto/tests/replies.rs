@@ -214,6 +214,21 @@ fn a_collector_reads_one_reply_after_the_other() {
     }
 }
 
+#[test]
+fn only_a_whole_reply_can_be_taken() {
+    let mut collector = ReplyCollector::new();
+    let mut feed = |octets: &[u8]| {
+        let is_read = collector.feed(&mut Input::new(octets), Leniency::STRICT).is_ok();
+        (is_read, collector.take().map(|reply| reply.to_string()))
+    };
+    assert_eq!(feed(b""), (true, None));
+    assert_eq!(feed(b"250 o"), (true, None), "midway");
+    assert_eq!(feed(b"k\r\n"), (true, Some("250 ok".to_owned())));
+    assert_eq!(feed(b""), (true, None), "taken already");
+    assert_eq!(feed(b"250-a\r\n2x"), (false, None), "an error");
+    assert_eq!(feed(b"250 b\r\n"), (true, Some("250 b".to_owned())), "from the begin after an error");
+}
+
 fn written(reply: &Reply<'_>, enhanced: bool) -> String {
     let mut out = BytesMut::new();
     reply.write(&mut out, enhanced);

@@ -307,6 +307,42 @@ mod tests {
     }
 
     #[test]
+    fn each_octet_stops_reply_text_where_rfc_5321_says() {
+        let fits = |octet: u8| octet == b'\t' || !octet.is_ascii_control();
+        for filler in *b"a \t~\x80\xFF" {
+            stops_agree(filler, |line| Some(words(line).text(line).1), fits);
+        }
+    }
+
+    #[test]
+    fn reply_text_of_any_two_octets_ends_at_the_first_control_octet() {
+        for a in 0..=255 {
+            for b in 0..=255 {
+                let text = [b'x', a, b, b'x', b'x', b'x', b'x', b'x', b'x'];
+                let end = text.iter().position(|&octet| octet != b'\t' && octet.is_ascii_control());
+                assert_eq!(words(&text).text(&text).1, end.unwrap_or(text.len()), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_ends_before_the_first_octet_up_to_space() {
+        for octet in 0..=255 {
+            for place in 0..8 {
+                let mut text = *b"aBc1-2zZ";
+                text[place] = octet;
+                let end = text.iter().position(|&octet| octet <= b' ').unwrap_or(8);
+                let (len, folded) = folded_word(u64::from_le_bytes(text));
+                let mut kept = [0; 8];
+                for (kept, octet) in kept.iter_mut().zip(&text[..end]) {
+                    *kept = octet & 0xDF;
+                }
+                assert_eq!((len, folded.to_le_bytes()), (end, kept), "{octet:#04x} at {place}");
+            }
+        }
+    }
+
+    #[test]
     fn folding_keeps_different_keywords_apart() {
         for a in (0..=255_u8).filter(|&octet| is(octet, LDH)) {
             for b in (0..=255_u8).filter(|&octet| is(octet, LDH)) {

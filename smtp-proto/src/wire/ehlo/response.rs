@@ -45,7 +45,8 @@ impl<'b> EhloResponse<'b> {
         let mut is_first = true;
         let read = Words::new(input).and_then(|words| {
             plain::read_lines(words, leniency, |line| {
-                if !is_first && let Some((Keyword::Auth, params)) = offer.add_line(words, line, leniency) {
+                let known = if is_first { None } else { offer.add_line(words, line, leniency) };
+                if let Some((Keyword::Auth, params)) = known {
                     auth = if auth == AuthLines::None { AuthLines::One(params) } else { AuthLines::Search };
                 }
                 is_first = false;

@@ -139,9 +139,8 @@ impl Iterator for Mechanisms<'_> {
             let word = self.words.next()?;
             let before = self.taken;
             self.taken += 1;
-            if let Some(mechanism) = Mechanism::parse(word)
-                && !self.all.take(before).any(|other| other.eq_ignore_ascii_case(word))
-            {
+            let Some(mechanism) = Mechanism::parse(word) else { continue };
+            if !self.all.take(before).any(|other| other.eq_ignore_ascii_case(word)) {
                 return Some(mechanism);
             }
         }

@@ -8,6 +8,7 @@ use super::Reply;
 use super::enhanced::EnhancedCode;
 use super::lines::{Codes, Lines, RawLines};
 use super::parse::ReplyRef;
+use crate::limits::REPLY_LINE;
 use crate::wire::leniency::{Deviations, Leniency};
 
 /// A reply that owns its octets, as a client keeps it.
@@ -27,9 +28,17 @@ impl ReplyBuf {
         Self { text: Vec::new(), code: 0, enhanced: None, deviations: Deviations::NONE }
     }
 
+    /// Forgets code and text, and memory beyond that of usual replies: one long reply must not hold it for the rest of a
+    /// connection's life.
+    pub(super) fn clear(&mut self) {
+        self.code = 0;
+        self.text.clear();
+        self.text.shrink_to(REPLY_LINE);
+    }
+
     /// Becomes a copy of `reply`, in the memory it has.
     pub(super) fn assign(&mut self, reply: ReplyRef<'_>) {
-        self.text.clear();
+        self.clear();
         self.text.reserve(reply.consumed());
         for (i, line) in reply.raw_lines().enumerate() {
             if i > 0 {

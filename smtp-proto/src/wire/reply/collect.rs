@@ -5,8 +5,7 @@ use super::lines::RawLines;
 use super::machine::{Machine, Octet};
 use super::parse::{ReplyError, ReplyRef, finish};
 use crate::io::Input;
-use crate::limits::REPLY_LINE;
-use crate::wire::leniency::{Deviations, Leniency};
+use crate::wire::leniency::Leniency;
 
 /// Gathers one reply after the other from octets that may be cut anywhere.
 ///
@@ -14,7 +13,7 @@ use crate::wire::leniency::{Deviations, Leniency};
 /// is bounded by [`REPLY_OCTETS`](crate::limits::REPLY_OCTETS). Once warm it does not allocate.
 #[derive(Clone, Debug)]
 pub struct ReplyCollector {
-    /// The reply that was read last, or the text so far.
+    /// The reply that was read last, or the text so far with code 0.
     reply: ReplyBuf,
     /// The reply that has come in part.
     begun: Option<Machine>,
@@ -54,10 +53,7 @@ impl ReplyCollector {
                     input.take(reply.consumed());
                     return Ok(Some(&self.reply));
                 }
-                self.reply.text.clear();
-                // One long reply must not hold memory for the rest of a connection's life.
-                self.reply.text.shrink_to(REPLY_LINE);
-                self.reply.deviations = Deviations::NONE;
+                self.reply.clear();
                 Machine::new(leniency)
             }
         };
@@ -87,10 +83,11 @@ impl ReplyCollector {
         self.reply.deviations = deviations;
     }
 
-    /// The reply that was read last, by value.
+    /// The reply that was read last, by value; `None` before the first one, while one is midway, and after an error.
     #[must_use]
-    pub fn take(&mut self) -> ReplyBuf {
-        core::mem::replace(&mut self.reply, ReplyBuf::empty())
+    pub fn take(&mut self) -> Option<ReplyBuf> {
+        let is_whole = self.begun.is_none() && self.reply.code != 0;
+        is_whole.then(|| core::mem::replace(&mut self.reply, ReplyBuf::empty()))
     }
 }
 

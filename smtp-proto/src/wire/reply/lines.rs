@@ -138,13 +138,12 @@ impl Codes {
 
     /// The code that `text` begins with, and how many octets belong to it.
     pub(super) fn split(self, text: &[u8]) -> Option<(EnhancedCode, usize)> {
-        if let [b'#', rest @ ..] = text
-            && self.hashed
-        {
-            let (code, len) = EnhancedCode::split(rest, self.class)?;
-            return Some((code, len + 1));
+        match text {
+            [b'#', rest @ ..] if self.hashed => {
+                EnhancedCode::split(rest, self.class).map(|(code, len)| (code, len + 1))
+            }
+            _ => EnhancedCode::split(text, self.class),
         }
-        EnhancedCode::split(text, self.class)
     }
 
     /// The code of the last of `lines` that has one, and whether a "#" stood before any.
