@@ -8,6 +8,7 @@ mod ehlo;
 mod proxy;
 mod reply;
 mod sasl;
+mod session;
 mod split;
 
 pub use command::{address, command};
@@ -16,6 +17,7 @@ pub use ehlo::ehlo;
 pub use proxy::proxy;
 pub use reply::reply;
 pub use sasl::sasl;
+pub use session::session;
 pub use split::split;
 
 /// A fuzz target's body.
@@ -30,6 +32,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("proxy", proxy),
     ("reply", reply),
     ("sasl", sasl),
+    ("session", session),
     ("split", split),
 ];
 

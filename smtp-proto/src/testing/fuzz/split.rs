@@ -16,22 +16,32 @@ const SERVERS: &[&str] = &[
     "! offer STARTTLS\n! offer ETRN\n! offer EXPN\n> rcpt drop\n> vrfy hangup 421 4.7.0 Enough",
 ];
 
+/// A server and its application, without turns.
+pub(super) fn server(index: u8) -> Script {
+    Script::parse(SERVERS[usize::from(index) % SERVERS.len()]).expect("a server as transcripts have it")
+}
+
+/// What is left of `sent` behind its whole replies, each of which must be right.
+pub(super) fn replies(mut sent: &[u8]) -> &[u8] {
+    while let Some(reply) = ReplyRef::parse(sent, Leniency::STRICT).expect("what the session writes is right")
+    {
+        sent = &sent[reply.consumed()..];
+    }
+    sent
+}
+
 /// A session: whatever a client sends, cutting it anywhere changes neither the steps nor the replies, and the replies are
 /// replies. The first octet chooses the server, the second the cuts.
 ///
 /// # Panics
 /// When that does not hold.
 pub fn split(octets: &[u8]) {
-    let [server, choice, octets @ ..] = octets else { return };
-    let script = Script::parse(SERVERS[usize::from(*server) % SERVERS.len()])
-        .expect("a server as transcripts have it");
+    let [index, choice, octets @ ..] = octets else { return };
+    let script = server(*index);
     let play = |cut| script.play(octets, cut).unwrap_or_else(|why| panic!("{cut:?}: {why}"));
     let whole = play(Cut::Whole);
-    let mut rest = &whole.output[..];
-    while !rest.is_empty() {
-        let reply = ReplyRef::parse(rest, Leniency::STRICT).expect("what the session writes is right");
-        rest = &rest[reply.expect("what the session writes is whole").consumed()..];
-    }
+    let rest = replies(&whole.output);
+    assert!(rest.is_empty(), "\"{}\" is no reply", rest.escape_ascii());
     // What follows STARTTLS in the same read must be dropped, so there the cut has to matter.
     if !whole.events.iter().any(|event| event == "starttls") {
         let cut = match choice {
