@@ -63,6 +63,10 @@ pub const OUTPUT: usize = 4_096;
 /// Room for the receive buffer while content comes, in octets: large reads make content cheap.
 pub const CONTENT_ROOM: usize = 65_536;
 
+/// Room for the receive buffer while content begins, in octets. Most messages fit, and making 64 KiB for one of 4 KiB
+/// costs a connection more than reading the message does.
+pub const FIRST_CONTENT_ROOM: usize = 16_384;
+
 /// Octets swallowed of a message over its size limit, as a multiple of that limit, before the session ends: the
 /// 552 at the end is worth reading ten messages for, no more.
 pub const OVERSIZE_FACTOR: u64 = 10;

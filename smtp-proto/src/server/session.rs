@@ -251,7 +251,10 @@ impl ServerSession {
     #[must_use]
     pub const fn room(&self) -> usize {
         match self.phase {
-            Phase::Content | Phase::Chunk { .. } | Phase::DropChunk { .. } => limits::CONTENT_ROOM,
+            Phase::Content | Phase::Chunk { .. } | Phase::DropChunk { .. } => {
+                let large = self.transaction.octets >= limits::FIRST_CONTENT_ROOM as u64;
+                if large { limits::CONTENT_ROOM } else { limits::FIRST_CONTENT_ROOM }
+            }
             Phase::Auth => limits::AUTH_LINE,
             Phase::Closed => 0,
             _ => limits::COMMAND_LINE,
