@@ -357,3 +357,30 @@ fn a_wrong_row_is_found() {
         assert!(matches!(&found[..], [one] if one.contains(says)), "{part} -> {other}: {found:?}");
     }
 }
+
+#[test]
+fn a_wrong_page_is_found() {
+    let right = page_of(RIGHT);
+    let not_yet = right.replace("RFC 5321: SMTP", NOT_YET);
+    let rows: &[(&str, &str, &str)] = &[
+        (
+            &right.replace(RIGHT, &format!("{RIGHT}\n{RIGHT}")),
+            "the same requirement twice",
+            "two rows of one",
+        ),
+        (&not_yet, "4 cells, not 3", "what is met stands among what is not"),
+        (
+            &not_yet.replace(RIGHT, "| 5321 §5 | Mail is relayed. | |"),
+            "an empty cell",
+            "nothing is said of it",
+        ),
+        (&not_yet.replace(RIGHT, "| SMTP | Mail is relayed. | No. |"), "is no source", "no source"),
+    ];
+    let tree = Tree::default();
+    for (page, says, why) in rows {
+        let found = problems(&tree, page);
+        assert!(matches!(&found[..], [one] if one.contains(says)), "{why}: {found:?}");
+    }
+    let line = "| 5321 §5 | Mail is relayed. | No. |";
+    assert_eq!(problems(&tree, &not_yet.replace(RIGHT, line)), [""; 0], "and this one is right");
+}
