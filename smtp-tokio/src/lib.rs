@@ -26,3 +26,8 @@ pub use smtp_proto::wire::reply::Reply;
 pub use socket::Socket;
 #[cfg(unix)]
 pub use watch::HangUp;
+
+// The program on the repository's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;
