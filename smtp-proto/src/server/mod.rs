@@ -120,6 +120,7 @@
 //! | for content | [`content`](Limits::content), [`content_rate`](Limits::content_rate) | 5 min of silence, or as much behind 500 octets/s | 421 4.4.2, [`Timeout`](CloseReason::Timeout) |
 //! | for an AUTH exchange, from its first challenge to its end | [`auth`](Limits::auth) | 5 min | 421 4.4.2, [`Timeout`](CloseReason::Timeout) |
 //! | until the client takes our replies | [`flush`](Limits::flush) | 5 min | [`Timeout`](CloseReason::Timeout), without a word |
+//! | for the PROXY header of a balancer | [`proxy_header`](Limits::proxy_header) | 10 s | [`NoProxyHeader`](CloseReason::NoProxyHeader), without a word |
 //! | for the TLS handshake | [`handshake`](Limits::handshake) | 30 s | [`Timeout`](CloseReason::Timeout), without a word |
 //!
 //! [`greet_delay`](Limits::greet_delay) (none) and the second that each error costs are pauses of ours: nothing is
@@ -146,8 +147,10 @@
 //!     limits.command = Duration::from_secs(60);
 //!     limits.message = 10 * 1024 * 1024;
 //! });
-//! # let Limits { command, content, content_rate, auth, flush, handshake, greet_delay, .. } = Limits::default();
+//! # let Limits { command, content, content_rate, auth, flush, handshake, greet_delay, proxy_header, .. } =
+//! #     Limits::default();
 //! # let five_minutes = Duration::from_secs(300);
+//! # assert_eq!(proxy_header, Duration::from_secs(10));
 //! # assert_eq!([command, content, auth, flush], [five_minutes; 4], "the tables above say so");
 //! # assert_eq!((content_rate, handshake, greet_delay), (500, Duration::from_secs(30), Duration::ZERO));
 //! # let Limits { free_errors, errors, junk, refused_recipients, failed_auth, recipients, message, chunks, .. } =
