@@ -132,7 +132,7 @@
 //! | [`Time`] | a point in time as a session knows it: the span since an origin of the caller's |
 //! | [`ParseError`], [`Fault`] | what is wrong, at which octet, and which reply says so |
 //! | [`Leniency`] | which deviations are borne; none, unless you say so |
-//! | `testing` | with the feature of that name: transcripts run against a session, cut anywhere |
+//! | `testing` | with the feature of that name: transcripts run against a session, cut anywhere; what a catcher does |
 //!
 //! A client session is not there yet; its half of [`wire`] (commands to write, replies and EHLO to read) is.
 //!
