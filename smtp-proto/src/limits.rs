@@ -31,6 +31,10 @@ pub const REPLY_LINES: usize = 256;
 /// Most octets of one reply in all, 64 KiB; more is an error, since nothing legitimate comes near.
 pub const REPLY_OCTETS: usize = 65_536;
 
+/// Most words of the AUTH lines of an EHLO response that are looked at: finding what comes twice takes the square of
+/// their number, and there are not half as many mechanisms.
+pub const MECHANISMS: usize = 64;
+
 /// Longest reply line that is written, CRLF included, in octets (RFC 5321 §4.5.3.1.5): a client need not take more.
 pub const REPLY_LINE_WRITTEN: usize = 512;
 

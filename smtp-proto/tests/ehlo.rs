@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use smtp_proto::Leniency;
+use smtp_proto::limits::MECHANISMS;
 use smtp_proto::sasl::Mechanism;
 use smtp_proto::wire::base64::Base64;
 use smtp_proto::wire::ehlo::{
@@ -118,6 +119,16 @@ fn a_space_before_auth_hides_no_mechanism() {
         let response = parse(lines.as_bytes(), Leniency::STRICT);
         assert_eq!(response.auth().last(), Some(Mechanism::PLAIN), "{lines:?}");
     }
+}
+
+#[test]
+fn a_server_can_not_make_us_compare_mechanisms_without_end() {
+    let line = |i| format!("250-AUTH {}\r\n", format!("A{i} ").repeat(100));
+    let octets = format!("250-mx\r\n{}250 HELP\r\n", (0..9).map(line).collect::<String>());
+    let names: String = (0..99).map(|i| format!(" A{i}")).collect();
+    let distinct = format!("250-mx\r\n250 AUTH{names}\r\n");
+    assert_eq!(parse(octets.as_bytes(), Leniency::STRICT).auth().count(), 1);
+    assert_eq!(parse(distinct.as_bytes(), Leniency::STRICT).auth().count(), MECHANISMS);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use core::iter::FusedIterator;
 
 use super::Keyword;
+use crate::limits::MECHANISMS;
 use crate::sasl::Mechanism;
 use crate::wire::reply::RawLines;
 
@@ -106,13 +107,16 @@ impl<'b> Iterator for ExtensionLines<'b> {
 
 impl FusedIterator for ExtensionLines<'_> {}
 
-/// The mechanisms of all AUTH lines, each once, in order; words that are no mechanism names are left out.
+/// The mechanisms of all AUTH lines, each once, in order; words that are no mechanism names are left out, and what
+/// stands behind the first [`MECHANISMS`] words.
 #[derive(Clone, Debug)]
 pub struct Mechanisms<'b> {
     words: AuthWords<'b>,
     all: AuthWords<'b>,
     /// How many words were taken.
     taken: usize,
+    /// One bit for each word taken, by a hash of it: looking back is only for words whose bit is there.
+    seen: u64,
 }
 
 impl<'b> Mechanisms<'b> {
@@ -121,13 +125,13 @@ impl<'b> Mechanisms<'b> {
         let mut words = AuthWords { lines: Some(lines), equals, glued: None, params: Params::default() };
         // So that looking back need not pass the lines before the first of AUTH again.
         words.next_line();
-        Self { words, all: words, taken: 0 }
+        Self { words, all: words, taken: 0, seen: 0 }
     }
 
     /// Those of the only AUTH line.
     pub(super) const fn only(params: Params<'b>) -> Self {
         let words = AuthWords { lines: None, equals: false, glued: None, params };
-        Self { words, all: words, taken: 0 }
+        Self { words, all: words, taken: 0, seen: 0 }
     }
 }
 
@@ -135,16 +139,27 @@ impl Iterator for Mechanisms<'_> {
     type Item = Mechanism;
 
     fn next(&mut self) -> Option<Mechanism> {
-        loop {
+        while self.taken < MECHANISMS {
             let word = self.words.next()?;
             let before = self.taken;
             self.taken += 1;
             let Some(mechanism) = Mechanism::parse(word) else { continue };
-            if !self.all.take(before).any(|other| other.eq_ignore_ascii_case(word)) {
+            let bit = 1 << (hash(word) % 64);
+            let is_new =
+                self.seen & bit == 0 || !self.all.take(before).any(|other| other.eq_ignore_ascii_case(word));
+            self.seen |= bit;
+            if is_new {
                 return Some(mechanism);
             }
         }
+        None
     }
+}
+
+/// The same for words that differ in case only.
+fn hash(word: &[u8]) -> usize {
+    let folded = |octet: Option<&u8>| octet.map_or(0, |octet| usize::from(octet & 0xDF));
+    word.len() + 5 * folded(word.first()) + 3 * folded(word.last())
 }
 
 impl FusedIterator for Mechanisms<'_> {}
