@@ -352,7 +352,7 @@ fn a_host_or_a_domain_that_takes_no_mail_can_say_so() {
     });
     assert_eq!(wire.said(), "521 mx.example takes no mail\r\n", "no enhanced code in a greeting");
     wire.send(b"EHLO client.example\r\n");
-    assert!(wire.said().starts_with("503 5.5.1"));
+    assert!(wire.said().starts_with("503 Error"));
     wire.send(b"QUIT\r\n");
     assert!(wire.said().starts_with("221 "));
 

@@ -32,7 +32,7 @@ fn a_token_dropped_unanswered_never_accepts() {
         .auth(&[Mechanism::parse(b"PLAIN").unwrap()], AuthWhen::Always);
     let mut wire = Wire::greeted(config);
     let commands: [(&[u8], &str); 5] = [
-        (b"EHLO other.example\r\n", "451 4.3.0"),
+        (b"EHLO other.example\r\n", "451 Error"),
         (b"AUTH PLAIN\r\n", "454 4.7.0"),
         (b"STARTTLS\r\n", "454 4.7.0"),
         (b"EXPN list\r\n", "451 4.3.0"),
@@ -204,6 +204,19 @@ fn a_client_that_drips_octets_gains_no_time() {
     wire.go();
     assert!(wire.said().starts_with("421 4.4.2"));
     assert_eq!(wire.close, Some(CloseReason::Timeout));
+}
+
+#[test]
+fn dripping_the_rest_of_an_over_long_line_gains_no_time() {
+    let mut wire = Wire::greeted(config());
+    wire.send(&[b'x'; limits::COMMAND_LINE]);
+    let deadline = wire.session.deadline();
+    assert!(deadline.is_some());
+    for second in [100, 200, 299] {
+        wire.now = at(second);
+        assert_eq!(wire.send(b"x"), Need::Input);
+        assert_eq!(wire.session.deadline(), deadline);
+    }
 }
 
 #[test]

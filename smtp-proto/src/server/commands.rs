@@ -189,7 +189,11 @@ impl ServerSession {
 
     /// Answers an error and charges it.
     pub(crate) fn fault<'b>(&mut self, line: &'b [u8], reply: &Reply<'_>) -> Step<'_, 'b> {
-        self.say(reply);
+        match Verb::of(line) {
+            // RFC 2034 §4: no enhanced code in an answer to these.
+            Verb::Ehlo | Verb::Helo => reply.write(&mut self.output, false),
+            _ => self.say(reply),
+        }
         self.charge_error();
         answered(line, reply.code())
     }

@@ -1,5 +1,6 @@
 //! MAIL, RCPT, DATA: the envelope and its parameters.
 
+use super::commands::answered;
 use super::config::Extension;
 use super::replies;
 use super::session::{Answer, Open, ServerSession, Transaction};
@@ -109,6 +110,14 @@ impl ServerSession {
             None
         };
         match refusal {
+            // A list that is longer than the cap is no attack: nothing is charged until it is twice as long.
+            Some(reply)
+                if reply.code() == 452 && self.transaction.refused < self.config.limits.recipients =>
+            {
+                self.transaction.refused += 1;
+                self.say(reply);
+                answered(line, reply.code())
+            }
             Some(reply) => {
                 self.transaction.refused += 1;
                 self.fault(line, reply)

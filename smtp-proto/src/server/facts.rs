@@ -174,11 +174,12 @@ impl Facts {
         if self.smtputf8 {
             name.push_str("UTF8");
         }
-        name.push_str(match (self.protocol, self.extended) {
-            (Protocol::Lmtp, _) => "LMTP",
-            (Protocol::Smtp, true) if self.smtputf8 => "SMTP",
-            (Protocol::Smtp, true) => "ESMTP",
-            (Protocol::Smtp, false) => "SMTP",
+        // TLS and AUTH are extensions: RFC 3848 has no SMTPS, also for a client that said HELO.
+        let extended = self.extended || self.tls().is_some() || self.user.is_some();
+        name.push_str(match self.protocol {
+            Protocol::Lmtp => "LMTP",
+            Protocol::Smtp if extended && !self.smtputf8 => "ESMTP",
+            Protocol::Smtp => "SMTP",
         });
         if self.tls().is_some() {
             name.push('S');

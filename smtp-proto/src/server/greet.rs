@@ -80,8 +80,8 @@ impl ServerSession {
 
     pub(crate) fn answer_hello(&mut self, answer: Answer<'_>, extended: bool) {
         if !matches!(answer, Answer::Accept(_)) {
-            // RFC 5321 §4.1.4: a refused EHLO changes nothing.
-            self.speak(&answer, &replies::OK, &replies::REJECTED);
+            // RFC 5321 §4.1.4: a refused EHLO changes nothing. RFC 2034 §4: no enhanced code in its answer.
+            self.speak_bare(&answer, &replies::REJECTED);
             return;
         }
         if self.state.in_transaction() {

@@ -354,6 +354,8 @@ impl ServerSession {
             (Need::Input, _) => (Wait::Line, self.now + limits.command),
             (Need::Flush, _) => (Wait::Flush, self.now + limits.flush),
             (Need::Upgrade, _) => (Wait::Upgrade, self.now + limits.handshake),
+            // The rest of an over-long line is still the command that is waited for.
+            (Need::Step, Phase::SkipLine) => return,
             (Need::Step | Need::Pause(_) | Need::Nothing, _) => (Wait::None, self.now),
         };
         // A wait that goes on keeps its deadline: a peer that drips octets gains nothing.
@@ -573,6 +575,19 @@ impl ServerSession {
             Open::Verdict => self.answer_verdict(answer),
             Open::Lookup => self.say_answer(answer, &replies::CANNOT_VERIFY, &replies::REJECTED),
         }
+    }
+
+    /// Says a refusal without an enhanced code.
+    pub(crate) fn speak_bare(&mut self, answer: &Answer<'_>, refuse: &Reply<'_>) {
+        let reply = match answer {
+            Answer::Refuse(Some(reply)) => *reply,
+            Answer::Refuse(None) => {
+                self.budgets.misused_replies += 1;
+                refuse
+            }
+            Answer::Accept(_) | Answer::Dropped => &replies::NO_ANSWER,
+        };
+        reply.write(&mut self.output, false);
     }
 
     /// Says what the answer says or, where it has no words, the session's own. True where it accepts.
