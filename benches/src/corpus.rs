@@ -103,8 +103,12 @@ fn lines(octets: usize, width: usize, mut octet: impl FnMut(usize) -> u8) -> Vec
     let mut content = Vec::with_capacity(octets + width);
     let mut i = 0;
     while content.len() + width + END.len() < octets {
-        for _ in 0..width {
-            content.push(octet(i));
+        for column in 0..width {
+            // A dot there would be stuffing, which is another measurement.
+            content.push(match octet(i) {
+                b'.' if column == 0 => b'-',
+                octet => octet,
+            });
             i += 1;
         }
         content.extend_from_slice(b"\r\n");
