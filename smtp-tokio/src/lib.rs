@@ -18,11 +18,12 @@ pub use connection::Connection;
 pub use message::Message;
 pub use server::{Builder, Handle, Server};
 pub use smtp_proto::server::{
-    Answered, CloseReason, Decision, Extension, Facts, Limits, Peer, Pending, ReceivedBy, ResetCause,
-    ServerConfig, Step,
+    Answered, AuthWhen, CloseReason, Decision, Extension, Facts, Limits, Peer, Pending, ReceivedBy,
+    ResetCause, ServerConfig, Step,
 };
 pub use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
-pub use smtp_proto::wire::reply::Reply;
+pub use smtp_proto::wire::reply::{Reply, ReplyBuf};
+pub use smtp_proto::{Leniency, sasl};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use watch::HangUp;

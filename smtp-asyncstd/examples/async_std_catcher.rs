@@ -1,4 +1,4 @@
-//! Takes all mail and prints who sent it to whom: `cargo run -p smtp-asyncstd --example catcher`, then send to
+//! Takes all mail and prints who sent it to whom: `cargo run -p smtp-asyncstd --example async_std_catcher`, then send to
 //! 127.0.0.1:1025, or the address given as the only argument.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
