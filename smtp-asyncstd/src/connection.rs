@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_std::channel::Receiver;
-use async_std::net::TcpStream;
 use async_std::task::sleep;
 use futures_io::{AsyncRead, AsyncWrite};
 use smtp_proto::bytes::{Buf, BytesMut};
@@ -15,6 +14,7 @@ use smtp_proto::wire::proxy::{Header, Preface};
 use smtp_proto::{RecvBuf, Time, limits};
 
 use crate::slots::Slot;
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// How long a silent connection keeps its receive buffer. Shorter, and each command would allocate anew; longer, and
@@ -23,7 +23,7 @@ const KEEP_BUFFER: Duration = Duration::from_secs(1);
 
 /// One client's connection: a session and the stream it runs over.
 #[derive(Debug)]
-pub struct Connection<S = TcpStream> {
+pub struct Connection<S = Socket> {
     stream: Stream<S>,
     session: ServerSession,
     buffer: RecvBuf,
@@ -319,6 +319,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.session.output().is_empty() {
             *self.session.output() = Default::default();
         }
+    }
+}
+
+#[cfg(unix)]
+impl Connection {
+    /// What tells when the peer hangs up while a token is held: take it before the loop, it may be cloned. `None` where
+    /// the system can't tell (it is Linux that can), or has no descriptor left.
+    #[must_use]
+    pub fn watch(&self) -> Option<crate::HangUp> {
+        self.stream.hang_up()
     }
 }
 

@@ -5,11 +5,14 @@ mod connection;
 mod message;
 mod server;
 mod slots;
+mod socket;
 mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(unix)]
+mod watch;
 
 pub use connection::Connection;
 pub use message::Message;
@@ -21,3 +24,6 @@ pub use smtp_proto::server::{
 pub use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 pub use smtp_proto::wire::reply::{Reply, ReplyBuf};
 pub use smtp_proto::{Leniency, sasl};
+pub use socket::Socket;
+#[cfg(unix)]
+pub use watch::HangUp;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_std::channel::{self, Receiver, Sender};
-use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use async_std::net::{TcpListener, ToSocketAddrs};
 use async_std::task;
 #[cfg(feature = "tls")]
 use smtp_proto::server::Extension;
@@ -18,6 +18,7 @@ use smtp_proto::server::{Peer, ServerConfig, contains};
 use crate::connection::Connection;
 use crate::message::{Message, collect};
 use crate::slots::{Slot, Slots};
+use crate::socket::{Listener, Socket};
 
 /// Wait after an accept that failed for want of descriptors or memory: long enough not to spin, short enough not to
 /// be noticed.
@@ -117,8 +118,22 @@ impl Builder {
         Ok(self.listen(TcpListener::bind(address).await?))
     }
 
+    /// Binds a Unix socket at `path`. One that a process left behind is replaced; permissions are those that the
+    /// process's umask leaves.
+    ///
+    /// # Errors
+    /// When the socket can't be bound, or somebody listens there.
+    #[cfg(unix)]
+    pub fn bind_unix(self, path: impl AsRef<std::path::Path>) -> io::Result<Server> {
+        Ok(self.listen_on(Listener::Unix(crate::socket::bind_unix(path.as_ref())?)))
+    }
+
     /// Takes a listener that is bound already.
     pub fn listen(self, listener: TcpListener) -> Server {
+        self.listen_on(Listener::Tcp(listener))
+    }
+
+    fn listen_on(self, listener: Listener) -> Server {
         let slots = Slots::new(self.max_connections, self.max_per_address);
         Server {
             listener,
@@ -165,7 +180,7 @@ impl Handle {
 /// A listener and the connections it accepted.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     builder: Builder,
     slots: Arc<Slots>,
     /// Nothing is ever sent through these three: their end is the word.
@@ -234,15 +249,16 @@ impl Server {
             .await;
             match accepted {
                 None => return Ok(None),
-                Some(Ok((stream, remote))) => {
-                    let proxied = self.builder.is_proxy(Some(remote));
-                    match self.slots.take(Some(remote.ip()).filter(|_| !proxied)) {
+                Some(Ok((mut stream, remote))) => {
+                    let proxied = self.builder.is_proxy(remote);
+                    let address = remote.map(|remote| remote.ip()).filter(|_| !proxied);
+                    match self.slots.take(address) {
                         Some(slot) if proxied => {
                             let limit = self.builder.config.numbers().proxy_header;
                             return Ok(Some(self.connection(stream, remote, slot).behind_proxy(limit)));
                         }
                         Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
-                        None => turn_away(&stream, self.builder.config.host()).await,
+                        None => turn_away(&mut stream, self.builder.config.host()).await,
                     }
                 }
                 Some(Err(error)) => wait_out(error).await?,
@@ -250,11 +266,9 @@ impl Server {
         }
     }
 
-    fn connection(&self, stream: TcpStream, remote: SocketAddr, slot: Slot) -> Connection {
-        // Replies are batched by the session; waiting for more would only delay them.
-        let _ = stream.set_nodelay(true);
-        let mut peer = Peer::at(remote);
-        if let Ok(local) = stream.local_addr() {
+    fn connection(&self, stream: Socket, remote: Option<SocketAddr>, slot: Slot) -> Connection {
+        let mut peer = remote.map_or(Peer::unknown(), Peer::at);
+        if let Some(local) = stream.prepare() {
             peer = peer.to_local(local);
         }
         let config = Arc::clone(&self.builder.config);
@@ -344,10 +358,9 @@ enum Event {
 }
 
 /// Tells a connection over a limit to come back later, as far as that is possible without waiting.
-async fn turn_away(mut stream: &TcpStream, host: &str) {
-    use async_std::io::WriteExt as _;
+async fn turn_away(stream: &mut Socket, host: &str) {
     let text = format!("421 {host} Too many connections, try again later\r\n");
-    let _ = async_std::future::timeout(Duration::ZERO, stream.write(text.as_bytes())).await;
+    let _ = stream.try_write(text.as_bytes()).await;
 }
 
 async fn wait_out(error: io::Error) -> io::Result<()> {

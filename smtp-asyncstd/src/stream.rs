@@ -72,6 +72,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     }
 }
 
+#[cfg(unix)]
+impl Stream<crate::Socket> {
+    /// What tells when the peer hangs up.
+    pub(crate) fn hang_up(&self) -> Option<crate::HangUp> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().0,
+            #[cfg(feature = "tls")]
+            Self::Handshake(_) | Self::Gone => return None,
+        };
+        crate::HangUp::of(socket).ok()
+    }
+}
+
 impl<S: AsyncRead + Unpin + AsyncWrite> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {

@@ -6,6 +6,7 @@ use async_std::future::timeout;
 use async_std::io::{ReadExt, WriteExt};
 use async_std::net::{Shutdown, TcpStream};
 use async_std::task::{self, block_on};
+use futures_io::{AsyncRead, AsyncWrite};
 use smtp_asyncstd::{Connection, Handle, Server, ServerConfig};
 use smtp_proto::testing::{Policy, Script, TRANSCRIPTS, Turn};
 
@@ -73,6 +74,10 @@ fn transcripts_run_over_tcp() {
 }
 
 async fn line(mut stream: &TcpStream) -> String {
+    line_of(&mut stream).await
+}
+
+async fn line_of(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut said = Vec::new();
     let mut octet = [0];
     while !said.ends_with(b"\n") && stream.read(&mut octet).await.unwrap_or(0) > 0 {
@@ -204,6 +209,83 @@ fn a_balancer_tells_who_the_client_is_and_gets_no_session_without_its_header() {
             let _ = stream.write_all(b"QUIT\r\n").await;
             let seen = timeout(LIMIT, served).await.unwrap();
             assert_eq!((seen.0.as_deref(), seen.1.as_str()), (client, end));
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn lmtp_runs_on_a_unix_socket_and_an_abandoned_one_is_replaced() {
+    use async_std::os::unix::net::UnixStream;
+
+    let folder = std::env::temp_dir().join(format!("smtp-asyncstd-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("lmtp.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let builder = || Server::builder(ServerConfig::lmtp("mx.example").unwrap());
+    block_on(async {
+        let mut server = builder().bind_unix(&path).unwrap();
+        assert!(server.local_addr().is_err(), "it has no address");
+        assert!(builder().bind_unix(&path).is_err(), "somebody listens there");
+        let served = task::spawn(async move {
+            // The first is the second builder's look at whether somebody listens.
+            for _ in 0..2 {
+                let mut connection = server.accept().await.unwrap().unwrap();
+                while let Some(step) = connection.next().await.unwrap() {
+                    step.accept();
+                }
+            }
+        });
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        assert_eq!(line_of(&mut client).await, "220 mx.example LMTP\r\n");
+        client.write_all(b"QUIT\r\n").await.unwrap();
+        assert!(line_of(&mut client).await.starts_with("221 "));
+        timeout(LIMIT, served).await.unwrap();
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A connection and its client, over TCP and over a Unix socket.
+#[cfg(target_os = "linux")]
+async fn connections() -> Vec<(&'static str, Connection, Box<dyn Duplex>)> {
+    use async_std::os::unix::net::UnixStream;
+
+    let config = || ServerConfig::new("mx.example").unwrap();
+    let mut over_tcp = Server::bind("127.0.0.1:0", config()).await.unwrap();
+    let client = TcpStream::connect(over_tcp.local_addr().unwrap()).await.unwrap();
+    let tcp = over_tcp.accept().await.unwrap().unwrap();
+
+    let path = std::env::temp_dir().join(format!("smtp-asyncstd-watch-{}", std::process::id()));
+    let mut over_unix = Server::builder(config()).bind_unix(&path).unwrap();
+    let unix_client = UnixStream::connect(&path).await.unwrap();
+    let unix = over_unix.accept().await.unwrap().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    vec![("TCP", tcp, Box::new(client)), ("Unix", unix, Box::new(unix_client))]
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hang_up_is_seen_beside_a_token_and_unread_octets_are_none() {
+    block_on(async {
+        for (name, mut connection, mut client) in connections().await {
+            let watch = connection.watch().unwrap();
+            let Some(smtp_asyncstd::Step::Connect(token)) = connection.next().await.unwrap() else {
+                panic!("no connect")
+            };
+            client.write_all(b"EHLO a.example\r\n").await.unwrap();
+            // Time for the octets to arrive; a watch that they woke would be over.
+            assert!(
+                timeout(Duration::from_millis(200), watch.clone().wait()).await.is_err(),
+                "{name}: unread octets are no hang-up"
+            );
+            let waiting = task::spawn(watch.clone().wait());
+            drop(client);
+            timeout(LIMIT, waiting).await.expect(name).unwrap();
+            timeout(LIMIT, watch.wait()).await.expect("whoever asks later is told too").unwrap();
+            token.accept();
         }
     });
 }

@@ -11,7 +11,8 @@ use crate::socket::Socket;
 
 /// Tells when a peer hangs up, beside a token that borrows the connection.
 ///
-/// It holds a descriptor of its own, which is why it is there on demand only.
+/// It holds a descriptor of its own, which is why it is there on demand only, and why the connection stays open as long as
+/// it lives.
 #[derive(Clone, Debug)]
 pub struct HangUp(Arc<Socket>);
 
