@@ -99,6 +99,13 @@ const OFFERED: &[Offered] = &[
     ("SIZE 1000", |it| it.limits(|limits| limits.message = 1_000), true, true, "as it is set"),
     ("SMTPUTF8", |it| it, false, false, "the application must be able to"),
     ("SMTPUTF8", |it| it.offer(Extension::Smtputf8), true, true, "8BITMIME is there"),
+    (
+        "SMTPUTF8",
+        |it| it.offer(Extension::Smtputf8).withhold(Extension::EightBitMime),
+        false,
+        false,
+        "not without 8BITMIME",
+    ),
     ("CHUNKING", |it| it.offer(Extension::Chunking), true, true, "as told"),
     ("BINARYMIME", |it| it.offer(Extension::BinaryMime), false, false, "not without CHUNKING"),
     (
@@ -107,6 +114,13 @@ const OFFERED: &[Offered] = &[
         true,
         true,
         "CHUNKING is there",
+    ),
+    (
+        "BINARYMIME",
+        |it| it.offer(Extension::BinaryMime).offer(Extension::Chunking).withhold(Extension::EightBitMime),
+        false,
+        false,
+        "its BODY is 8BITMIME's",
     ),
     ("DSN", |it| it.offer(Extension::Dsn), true, true, "as told"),
     ("STARTTLS", |it| it, true, false, "once"),
@@ -153,7 +167,7 @@ const PARAMS: &[(&str, Change)] = &[
     ("MAIL FROM:<> BODY=BINARYMIME", |it| {
         it.offer(Extension::EightBitMime).offer(Extension::Chunking).offer(Extension::BinaryMime)
     }),
-    ("MAIL FROM:<> SMTPUTF8", |it| it.offer(Extension::Smtputf8)),
+    ("MAIL FROM:<> SMTPUTF8", |it| it.offer(Extension::EightBitMime).offer(Extension::Smtputf8)),
     ("MAIL FROM:<> RET=HDRS ENVID=x", |it| it.offer(Extension::Dsn)),
     ("MAIL FROM:<> BY=60;R", |it| it.offer(Extension::DeliverBy)),
     ("MAIL FROM:<> HOLDFOR=60", |it| it.offer(Extension::FutureRelease)),
@@ -339,6 +353,49 @@ fn enhanced_codes_stand_on_all_replies_but_the_three_kinds_without() {
         }
         assert_eq!(client.say("QUIT"), if offered { "221 2.0.0 Bye\r\n" } else { "221 Bye\r\n" });
     }
+}
+
+/// What the session is at, what an application says without an enhanced code, and what the client reads.
+const BARE: &[(&str, Reply<'static>, &str)] = &[
+    ("Connect", Reply::bare(554, "No"), "554 No\r\n"),
+    ("Hello", Reply::bare(550, "No"), "550 No\r\n"),
+    ("Mail", Reply::bare(250, "Yes"), "250 2.0.0 Yes\r\n"),
+    ("Rcpt", Reply::bare(450, "Later"), "450 4.0.0 Later\r\n"),
+    ("Data", Reply::bare(554, "No"), "554 5.0.0 No\r\n"),
+    ("Verdict", Reply::bare(250, "Yes"), "250 2.0.0 Yes\r\n"),
+];
+
+#[test]
+fn a_reply_made_without_an_enhanced_code_gets_one_where_one_must_stand() {
+    let lines = "EHLO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@mx.example>\r\nDATA\r\n.\r\n";
+    for (name, reply, said) in BARE {
+        for hangs_up in [false, true] {
+            let mut wire = Wire::new(config().without_arrival_checks());
+            wire.arrive(lines.as_bytes());
+            wire.go_with(|step| {
+                if !format!("{step:?}").starts_with(&format!("{name}(")) {
+                    return step.accept();
+                }
+                match step {
+                    Step::Connect(it) if hangs_up => it.hang_up(reply),
+                    Step::Hello(it) if hangs_up => it.hang_up(reply),
+                    Step::Connect(it) => it.decide(reply),
+                    Step::Hello(it) => it.decide(reply),
+                    Step::Mail(it) => it.decide(reply),
+                    Step::Rcpt(it) => it.decide(reply),
+                    Step::Data(it) => it.decide(reply),
+                    Step::Verdict(it) => it.decide(reply),
+                    other => other.accept(),
+                }
+            });
+            let all = wire.said();
+            assert!(all.contains(said), "{name}: {all}");
+        }
+    }
+    let mut wire = Wire::new(config());
+    wire.session.shut_down();
+    wire.go();
+    assert_eq!(wire.said(), "421 Service not available, try again later\r\n", "a greeting has none");
 }
 
 #[test]

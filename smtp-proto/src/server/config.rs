@@ -41,11 +41,11 @@ pub enum Extension {
     EightBitMime,
     /// ENHANCEDSTATUSCODES (RFC 2034).
     EnhancedStatusCodes,
-    /// SMTPUTF8 (RFC 6531).
+    /// SMTPUTF8 (RFC 6531); needs 8BITMIME.
     Smtputf8,
     /// CHUNKING (RFC 3030).
     Chunking,
-    /// BINARYMIME (RFC 3030); needs CHUNKING.
+    /// BINARYMIME (RFC 3030); needs CHUNKING and 8BITMIME.
     BinaryMime,
     /// DSN (RFC 3461).
     Dsn,
@@ -243,7 +243,7 @@ impl ServerConfig {
         Ok(self)
     }
 
-    /// Offers `extension` too.
+    /// Offers `extension` too, wherever it is legal: one that needs another is not offered without it.
     #[must_use]
     pub fn offer(mut self, extension: Extension) -> Self {
         self.extensions = self.extensions.with(extension);

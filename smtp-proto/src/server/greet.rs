@@ -106,7 +106,12 @@ impl ServerSession {
             && match extension {
                 Extension::StartTls => !tls,
                 Extension::RequireTls => tls,
-                Extension::BinaryMime => self.config.extensions.has(Extension::Chunking),
+                // RFC 6531 §3.1; and BODY, which BINARYMIME adds a value to, is 8BITMIME's (RFC 3030 §3).
+                Extension::Smtputf8 => self.config.extensions.has(Extension::EightBitMime),
+                Extension::BinaryMime => {
+                    let needed = [Extension::Chunking, Extension::EightBitMime];
+                    needed.iter().all(|needed| self.config.extensions.has(*needed))
+                }
                 Extension::Xclient | Extension::Xforward => self.peer_is_trusted(),
                 _ => true,
             }

@@ -51,6 +51,8 @@
 //!
 //! - **The reply's class wins.** `accept_with` a 4yz or 5yz refuses, so a policy can't say one thing and do another.
 //!   `refuse` with a 2yz or 3yz would tell the client that it had succeeded: the session's own refusal goes out instead.
+//! - **A reply without an enhanced code gets x.0.0** where ENHANCEDSTATUSCODES is offered and one must stand (RFC 2034
+//!   §4), which is everywhere but in the greeting, in answers to EHLO and HELO, and in 3yz.
 //! - **Why a dropped token is 451.** Of the three ways to be wrong it is the one that can be put right. A 250 that
 //!   nobody meant makes us responsible for the mail (RFC 5321 §6.1), and nobody has it. A 550 that nobody meant makes
 //!   the client send a bounce. After 451 it keeps the mail and tries again, so that a `match` arm that forgot its

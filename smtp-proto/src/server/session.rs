@@ -490,7 +490,7 @@ impl ServerSession {
         let between = matches!(self.phase, Phase::Connect | Phase::Command | Phase::Auth | Phase::SkipLine);
         if between && self.open == Open::None && self.queued_reset.is_none() && !self.state.in_transaction() {
             if self.phase == Phase::Connect {
-                self.say(&replies::NOT_NOW);
+                replies::NOT_NOW.write(&mut self.output, false);
             } else {
                 self.say(&replies::SHUTTING_DOWN);
             }
@@ -524,7 +524,8 @@ impl ServerSession {
 
     pub(crate) fn say(&mut self, reply: &Reply<'_>) {
         let enhanced = self.config.extensions.has(Extension::EnhancedStatusCodes);
-        reply.write(&mut self.output, enhanced);
+        // RFC 2034 §4: on every 2yz, 4yz and 5yz, also on those that an application made without.
+        reply.with_some_code().write(&mut self.output, enhanced);
     }
 
     pub(crate) fn log_in(&mut self, user: &str) {
@@ -544,8 +545,9 @@ impl ServerSession {
 
     pub(crate) fn hang_up(&mut self, reply: &Reply<'_>) {
         let reply = if reply.is_positive() { &replies::OUT_OF_STEP } else { reply };
-        if self.open == Open::Connect {
-            Reply::write(reply, &mut self.output, false);
+        // RFC 2034 §4: no enhanced code in a greeting, nor in an answer to EHLO or HELO.
+        if matches!(self.open, Open::Connect | Open::Hello { .. }) {
+            reply.write(&mut self.output, false);
         } else {
             self.say(reply);
         }

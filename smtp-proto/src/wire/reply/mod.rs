@@ -213,6 +213,15 @@ impl<'a> Reply<'a> {
 
     code_accessors!();
 
+    /// With `x.0.0`, "other or undefined" (RFC 3463 §3.1), where a 2yz, 4yz or 5yz has no enhanced code.
+    pub(crate) const fn with_some_code(self) -> Self {
+        match self.enhanced {
+            Some(_) => self,
+            // A 3yz has none: no such code can be made.
+            None => Self { enhanced: EnhancedCode::new((self.code / 100) as u8, 0, 0), ..self },
+        }
+    }
+
     /// The text as it was given.
     #[must_use]
     pub const fn text(&self) -> &'a [u8] {
