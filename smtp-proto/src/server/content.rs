@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
+use super::answer::Answer;
 use super::config::Protocol;
 use super::replies;
-use super::session::{Answer, Open, Phase, ServerSession, Transaction};
+use super::session::{Open, Phase, ServerSession, Transaction};
 use super::state::State;
 use super::step::{Abuse, Data, ResetCause, Step};
 use crate::io::Input;

@@ -1,9 +1,10 @@
 //! MAIL, RCPT, DATA: the envelope and its parameters.
 
+use super::answer::Answer;
 use super::commands::answered;
 use super::config::Extension;
 use super::replies;
-use super::session::{Answer, Open, ServerSession, Transaction};
+use super::session::{Open, ServerSession, Transaction};
 use super::state::State;
 use super::step::{Abuse, Data, Mail, Rcpt, Step};
 use crate::wire::leniency::Leniency;

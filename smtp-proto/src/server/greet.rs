@@ -1,9 +1,10 @@
 //! The connection's start: greeting, hello, what is offered, XCLIENT and XFORWARD.
 
+use super::answer::Answer;
 use super::config::{AuthWhen, Extension};
 use super::facts::StandIn;
 use super::replies;
-use super::session::{Answer, Open, Phase, ServerSession};
+use super::session::{Open, Phase, ServerSession};
 use super::state::State;
 use super::step::{Abuse, CloseReason, Hello, ResetCause, Step, Xclient, Xforward};
 use crate::sasl::Mechanism;

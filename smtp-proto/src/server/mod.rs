@@ -169,6 +169,7 @@
 //!
 #![doc = include_str!("state_table.md")]
 
+mod answer;
 mod commands;
 mod config;
 mod content;

@@ -1,9 +1,10 @@
 //! STARTTLS and AUTH.
 
+use super::answer::Answer;
 use super::commands::{Line, secret};
 use super::config::Extension;
 use super::replies;
-use super::session::{Answer, Open, Phase, ServerSession};
+use super::session::{Open, Phase, ServerSession};
 use super::step::{Abuse, Auth, StartTls, Step};
 use crate::error::Fault;
 use crate::io::Input;

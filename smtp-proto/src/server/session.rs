@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 
-use super::config::{Extension, Protocol, ServerConfig};
+use super::config::{Protocol, ServerConfig};
 use super::facts::{Facts, Peer, StandIn, TlsInfo};
 use super::replies;
 use super::state::State;
@@ -48,23 +48,6 @@ pub enum ApiMisuse {
     /// No handshake was asked for.
     #[error("tls_established called although Need::Upgrade was not said")]
     NoUpgrade,
-}
-
-/// How a token was answered.
-pub(crate) enum Answer<'a> {
-    Accept(Option<&'a Reply<'a>>),
-    Refuse(Option<&'a Reply<'a>>),
-    Dropped,
-}
-
-impl<'a> Answer<'a> {
-    /// By the class of its reply; no reply accepts.
-    pub(crate) fn of(reply: Option<&'a Reply<'a>>) -> Self {
-        match reply {
-            Some(reply) if !reply.is_positive() => Self::Refuse(Some(reply)),
-            _ => Self::Accept(reply),
-        }
-    }
 }
 
 /// Which token is out.
@@ -522,12 +505,6 @@ impl ServerSession {
         self.state = state;
     }
 
-    pub(crate) fn say(&mut self, reply: &Reply<'_>) {
-        let enhanced = self.config.extensions.has(Extension::EnhancedStatusCodes);
-        // RFC 2034 §4: on every 2yz, 4yz and 5yz, also on those that an application made without.
-        reply.with_some_code().write(&mut self.output, enhanced);
-    }
-
     pub(crate) fn log_in(&mut self, user: &str) {
         self.facts.user = Some(user.to_string());
     }
@@ -541,74 +518,6 @@ impl ServerSession {
         }
         self.open = Open::None;
         self.phase = Phase::Auth;
-    }
-
-    pub(crate) fn hang_up(&mut self, reply: &Reply<'_>) {
-        let reply = if reply.is_positive() { &replies::OUT_OF_STEP } else { reply };
-        // RFC 2034 §4: no enhanced code in a greeting, nor in an answer to EHLO or HELO.
-        if matches!(self.open, Open::Connect | Open::Hello { .. }) {
-            reply.write(&mut self.output, false);
-        } else {
-            self.say(reply);
-        }
-        self.close(CloseReason::Policy, ResetCause::Closing);
-    }
-
-    fn answer_dropped(&mut self) {
-        if self.open != Open::None {
-            self.answer(Answer::Dropped);
-        }
-    }
-
-    /// Settles the token that is out.
-    pub(crate) fn answer(&mut self, answer: Answer<'_>) {
-        match core::mem::replace(&mut self.open, Open::None) {
-            Open::None => {}
-            Open::Connect => self.answer_connect(answer),
-            Open::Hello { extended } => self.answer_hello(answer, extended),
-            Open::Auth => self.answer_auth(answer),
-            Open::StartTls => self.answer_start_tls(answer),
-            Open::Xclient => self.answer_xclient(answer),
-            Open::Xforward => self.say_answer(answer, &replies::FORWARDED, &replies::NOT_TRUSTED),
-            Open::Mail { binary, smtputf8 } => self.answer_mail(answer, binary, smtputf8),
-            Open::Rcpt => self.answer_rcpt(answer),
-            Open::Data => self.answer_data(answer),
-            Open::Chunk { size, last } => self.answer_first_chunk(answer, size, last),
-            Open::Verdict => self.answer_verdict(answer),
-            Open::Lookup => self.say_answer(answer, &replies::CANNOT_VERIFY, &replies::REJECTED),
-        }
-    }
-
-    /// Says a refusal without an enhanced code.
-    pub(crate) fn speak_bare(&mut self, answer: &Answer<'_>, refuse: &Reply<'_>) {
-        let reply = match answer {
-            Answer::Refuse(Some(reply)) => *reply,
-            Answer::Refuse(None) => {
-                self.budgets.misused_replies += 1;
-                refuse
-            }
-            Answer::Accept(_) | Answer::Dropped => &replies::NO_ANSWER,
-        };
-        reply.write(&mut self.output, false);
-    }
-
-    /// Says what the answer says or, where it has no words, the session's own. True where it accepts.
-    pub(crate) fn speak(&mut self, answer: &Answer<'_>, accept: &Reply<'_>, refuse: &Reply<'_>) -> bool {
-        let (reply, accepted) = match answer {
-            Answer::Accept(reply) => (reply.unwrap_or(accept), true),
-            Answer::Refuse(Some(reply)) => (*reply, false),
-            Answer::Refuse(None) => {
-                self.budgets.misused_replies += 1;
-                (refuse, false)
-            }
-            Answer::Dropped => (&replies::NO_ANSWER, false),
-        };
-        self.say(reply);
-        accepted
-    }
-
-    fn say_answer(&mut self, answer: Answer<'_>, accept: &Reply<'_>, refuse: &Reply<'_>) {
-        self.speak(&answer, accept, refuse);
     }
 }
 

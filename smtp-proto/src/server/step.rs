@@ -1,10 +1,11 @@
 use core::fmt;
 use core::ops::Deref;
 
+use super::answer::Answer;
 use super::decision::Decision;
 use super::facts::Facts;
 use super::replies;
-use super::session::{Answer, ServerSession};
+use super::session::ServerSession;
 use crate::sasl::Mechanism;
 use crate::wire::base64::Base64;
 use crate::wire::command::{self, Attributes, Lookup};
