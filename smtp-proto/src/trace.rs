@@ -10,9 +10,13 @@
 //! What is not printable ASCII is written `\r`, `\n`, `\t`, `\\` or `\xNN`, so that a line of the wire is a line of
 //! the transcript, whatever it holds. The scripts of `testing` write what a client sends in the same way.
 
+mod recorder;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+
+pub use recorder::{Lines, Recorder};
 
 use crate::sasl::Mechanism;
 
@@ -130,7 +134,7 @@ impl<W: Write> Transcript<W> {
         self.put(format_args!("-- {text}\n"));
     }
 
-    /// Writes what has come of lines without an end: the connection is over.
+    /// Writes what has come of lines without an end: the connection is over, or goes on under TLS.
     pub fn finish(&mut self) {
         if !self.client.octets.is_empty() {
             let secret = self.is_secret();
@@ -139,6 +143,13 @@ impl<W: Write> Transcript<W> {
         if !self.server.octets.is_empty() {
             self.write('S', false);
         }
+        (self.client, self.server, self.state) = (Line::default(), Line::default(), State::Commands);
+    }
+
+    /// The same transcript, from here on into the sink that `change` makes of this one.
+    pub fn map_sink<V: Write>(self, change: impl FnOnce(W) -> V) -> Transcript<V> {
+        let Self { sink, broken, secrets, client, server, state } = self;
+        Transcript { sink: change(sink), broken, secrets, client, server, state }
     }
 
     /// Gives the sink back, after [`finish`](Self::finish).
@@ -279,17 +290,22 @@ struct Escaped<'a>(&'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &octet in self.0 {
+        let mut left = self.0;
+        loop {
+            let plain = left.iter().take_while(|octet| matches!(octet, b' '..=b'[' | b']'..=b'~')).count();
+            let (run, rest) = left.split_at(plain);
+            // INVARIANT: it is ASCII. Runs, not octets: a sink may do much for each call.
+            f.write_str(core::str::from_utf8(run).unwrap_or_default())?;
+            let Some((&octet, rest)) = rest.split_first() else { return Ok(()) };
             match octet {
                 b'\r' => f.write_str("\\r")?,
                 b'\n' => f.write_str("\\n")?,
                 b'\t' => f.write_str("\\t")?,
                 b'\\' => f.write_str("\\\\")?,
-                b' '..=b'~' => f.write_char(char::from(octet))?,
                 _ => write!(f, "\\x{octet:02x}")?,
             }
+            left = rest;
         }
-        Ok(())
     }
 }
 
