@@ -123,3 +123,52 @@ fn implicit_tls_comes_before_the_greeting() {
         assert_eq!(timeout(LIMIT, served).await.unwrap(), 0);
     });
 }
+
+#[test]
+fn a_transcript_shows_what_went_over_tls_and_no_secrets() {
+    use smtp_asyncstd::trace::{Lines, Transcript};
+    use smtp_asyncstd::{AuthWhen, sasl::Mechanism};
+
+    block_on(async {
+        let (tls, client) = configs();
+        let config = ServerConfig::new("mx.example").unwrap().auth(&[Mechanism::LOGIN], AuthWhen::Tls);
+        let mut server = Server::builder(config).implicit_tls(tls).bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let (log, lines) = std::sync::mpsc::channel();
+        let served = task::spawn(async move {
+            let mut connection = server.accept().await.unwrap().unwrap();
+            let log = move |line: &str| log.send(line.to_owned()).unwrap();
+            connection.record(Transcript::new(Lines::new(log)));
+            while let Ok(Some(step)) = connection.next().await {
+                match step {
+                    Step::Auth(auth) if auth.response().is_none() => auth.challenge(b"Password:"),
+                    other => other.accept(),
+                }
+            }
+        });
+        let mut stream = handshake(TcpStream::connect(address).await.unwrap(), &client).await.unwrap();
+        ask(&mut stream, "").await;
+        ask(&mut stream, "EHLO a.example\r\n").await;
+        assert!(ask(&mut stream, "AUTH LOGIN\r\n").await.starts_with("334 "));
+        assert!(ask(&mut stream, "dGFuc3RhYWY=\r\n").await.starts_with("235 "));
+        ask(&mut stream, "QUIT\r\n").await;
+        timeout(LIMIT, served).await.unwrap();
+        let lines: Vec<String> = lines.iter().filter(|line| !line.starts_with("S: 250-")).collect();
+        assert_eq!(
+            lines,
+            [
+                "-- TLSv1.3 with AES_256_GCM_SHA384",
+                "S: 220 mx.example ESMTP",
+                "C: EHLO a.example",
+                "S: 250 AUTH LOGIN",
+                "C: AUTH LOGIN",
+                "S: 334 UGFzc3dvcmQ6",
+                "C: <redacted 12 octets>",
+                "S: 235 2.7.0 Authentication succeeded",
+                "C: QUIT",
+                "S: 221 2.0.0 Bye",
+                "-- closed: Quit",
+            ]
+        );
+    });
+}

@@ -1,4 +1,4 @@
-//! Takes whatever it is offered, slowly, and prints all of it, passwords too:
+//! Takes whatever it is offered, slowly, and prints every octet of it, passwords too:
 //! `cargo run -p smtp-tokio --example honeypot -- 127.0.0.1:1025 2`. It waits so many seconds before each answer;
 //! the session's own time-outs don't run meanwhile.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use smtp_tokio::sasl::{self, Mechanism};
+use smtp_tokio::trace::{Lines, Transcript};
 use smtp_tokio::{AuthWhen, Connection, Leniency, Server, ServerConfig, Step};
 use tokio::time::sleep;
 
@@ -26,6 +27,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn honeypot(mut connection: Connection, delay: Duration) -> io::Result<()> {
     let mut login = sasl::Trap::new();
     let who = connection.facts().peer().remote().map_or("unknown".to_string(), |remote| remote.to_string());
+    let peer = who.clone();
+    connection.record(Transcript::with_secrets(Lines::new(move |line: &str| println!("{peer} {line}"))));
     while let Some(step) = connection.next().await? {
         sleep(delay).await;
         match step {
@@ -37,11 +40,7 @@ async fn honeypot(mut connection: Connection, delay: Duration) -> io::Result<()>
                 }
             },
             Step::Answered(answered) => println!("{who} odd {}", answered.line().escape_ascii()),
-            Step::Content(octets) => println!("{who} content {}", octets.escape_ascii()),
-            other => {
-                println!("{who} {other:?}");
-                other.accept();
-            }
+            other => other.accept(),
         }
     }
     Ok(())

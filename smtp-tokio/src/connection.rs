@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -5,10 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use smtp_proto::bytes::{Buf, BytesMut};
 use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
+use smtp_proto::trace::{Recorder, Transcript};
 use smtp_proto::wire::proxy::{Header, Preface};
 use smtp_proto::{RecvBuf, Time, limits};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -32,6 +35,7 @@ pub struct Connection<S = Socket> {
     _slot: Option<Slot>,
     /// By when the PROXY header must be there, as long as it is not.
     proxy_header: Option<Instant>,
+    recorder: Recorder,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -64,6 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stop: None,
             _slot: None,
             proxy_header: None,
+            recorder: Recorder::off(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -103,6 +108,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self
     }
 
+    /// Writes down what both sides send from here on, in clear text: with [`Lines`](crate::trace::Lines) into a log.
+    /// Secrets are left out unless the transcript was made `with_secrets`. Costs a pointer where it is not used.
+    ///
+    /// ```
+    /// use smtp_tokio::Connection;
+    /// use smtp_tokio::trace::{Lines, Transcript};
+    ///
+    /// fn log(connection: &mut Connection) {
+    ///     connection.record(Transcript::new(Lines::new(|line: &str| eprintln!("{line}"))));
+    /// }
+    /// ```
+    pub fn record<W: fmt::Write + Send + Sync + 'static>(&mut self, transcript: Transcript<W>) {
+        self.recorder = Recorder::of(transcript);
+    }
+
     /// What is known about the session; beside a token use [`Pending::facts`](crate::Pending::facts).
     pub fn facts(&self) -> &Facts {
         self.session.facts()
@@ -138,6 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut input = self.buffer.input();
         let step = self.session.next(&mut input);
         self.used = input.used();
+        if let Some(Step::Close(reason)) = &step {
+            self.recorder.note(format_args!("closed: {reason:?}"));
+        }
         Ok(step)
     }
 
@@ -149,6 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Preface::Header(header)) => {
                     let (addresses, consumed) = (header.endpoints().addresses(), header.consumed());
                     if let Some((client, destination)) = addresses {
+                        self.recorder.note(format_args!("PROXY header: the client is {client}"));
                         self.session.proxied(client, destination).map_err(io::Error::other)?;
                     }
                     self.buffer.consume(consumed);
@@ -210,7 +234,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn woke(&mut self, woke: Woke) -> io::Result<()> {
         match woke {
             Woke::Read(Ok(0)) => self.session.handle_eof(),
-            Woke::Read(Ok(_)) => {}
+            Woke::Read(Ok(n)) => {
+                let waiting = self.buffer.waiting();
+                self.recorder.received(&waiting[waiting.len() - n..]);
+            }
             Woke::Read(Err(error)) if is_gone(&error) => self.session.handle_eof(),
             Woke::Read(Err(error)) => return Err(error),
             Woke::Deadline => self.session.handle_timeout(now(self.origin)),
@@ -252,12 +279,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn flush(&mut self) -> io::Result<()> {
         let until =
             self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline));
-        let output = self.session.output();
-        let stream = &mut self.stream;
-        let write = async {
-            stream.write_buf(output).await?;
-            if output.is_empty() { stream.flush().await } else { Ok(()) }
-        };
+        let Self { stream, session, recorder, .. } = self;
+        let output = session.output();
+        let write = poll_fn(|cx| poll_drain(stream, output, recorder, cx));
         match tokio::time::timeout_at(until, write).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if is_gone(&error) => {
@@ -282,12 +306,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(Ok(())) => {
                 let mut plaintext = self.buffer.input();
                 let info = self.stream.tls_info();
+                self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
                 let upgraded = self.session.tls_established(&mut plaintext, info, now(self.origin));
                 let dropped = plaintext.used();
                 self.buffer.consume(dropped);
                 upgraded.map_err(io::Error::other)
             }
-            Ok(Err(_)) => {
+            Ok(Err(error)) => {
+                self.recorder.note(format_args!("no TLS: {error}"));
                 self.session.tls_failed();
                 Ok(())
             }
@@ -346,6 +372,24 @@ fn poll_fill<S: AsyncRead + Unpin>(
         buffer.commit(octets.len());
     }
     Poll::Ready(Ok(octets.len()))
+}
+
+/// Writes and flushes all of `output`.
+fn poll_drain<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    output: &mut BytesMut,
+    recorder: &mut Recorder,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while !output.is_empty() {
+        let n = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        recorder.sent(&output[..n]);
+        output.advance(n);
+    }
+    Pin::new(stream).poll_flush(cx)
 }
 
 fn no_tls() -> io::Error {

@@ -181,3 +181,49 @@ async fn behind_a_balancer_the_handshake_follows_the_proxy_header() {
     ask(&mut near, "QUIT\r\n").await;
     assert_eq!(served.await.unwrap().close, Some(CloseReason::Quit));
 }
+
+#[tokio::test]
+async fn a_transcript_shows_what_went_over_tls_and_no_secrets() {
+    use smtp_tokio::trace::{Lines, Transcript};
+    use smtp_tokio::{AuthWhen, sasl::Mechanism};
+
+    let (server, client) = configs();
+    let config = ServerConfig::new("mx.example").unwrap().offer(Extension::StartTls);
+    let config = config.auth(&[Mechanism::PLAIN, Mechanism::LOGIN], AuthWhen::Tls);
+    let (mut near, far) = tokio::io::duplex(65_536);
+    let mut connection = Connection::over(far, config).with_tls(server);
+    let (log, lines) = std::sync::mpsc::channel();
+    connection.record(Transcript::new(Lines::new(move |line: &str| log.send(line.to_owned()).unwrap())));
+    let served = tokio::spawn(serve(connection));
+    read_reply(&mut near).await;
+    ask(&mut near, "EHLO a.example\r\n").await;
+    ask(&mut near, "STARTTLS\r\nAUTH PLAIN AHRpbQB0YW5zdGFhZg==").await;
+    let mut near = handshake(near, &client).await;
+    ask(&mut near, "EHLO a.example\r\n").await;
+    assert!(ask(&mut near, "AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n").await.starts_with("235 "));
+    assert!(ask(&mut near, "MAIL FROM:<tim@a.example>\r\n").await.starts_with("250 "));
+    ask(&mut near, "QUIT\r\n").await;
+    assert_eq!(served.await.unwrap().close, Some(CloseReason::Quit));
+    let lines: Vec<String> = lines.iter().filter(|line| !line.starts_with("S: 250-")).collect();
+    assert_eq!(
+        lines,
+        [
+            "S: 220 mx.example ESMTP",
+            "C: EHLO a.example",
+            "S: 250 SIZE 52428800",
+            "C: STARTTLS",
+            "S: 220 2.0.0 Ready to start TLS",
+            "C! AUTH PLAIN <redacted 20 octets>",
+            "-- TLSv1.3 with AES_256_GCM_SHA384",
+            "C: EHLO a.example",
+            "S: 250 AUTH PLAIN LOGIN",
+            "C: AUTH PLAIN <redacted 20 octets>",
+            "S: 235 2.7.0 Authentication succeeded",
+            "C: MAIL FROM:<tim@a.example>",
+            "S: 250 2.1.0 Sender ok",
+            "C: QUIT",
+            "S: 221 2.0.0 Bye",
+            "-- closed: Quit",
+        ]
+    );
+}
