@@ -124,6 +124,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`server`] | sessions: steps, tokens, decisions, time-outs, budgets, the state table |
+//! | [`client`] | sessions: a message goes out, an outcome for each recipient comes back |
 //! | [`sasl`] | the exchanges behind AUTH, both sides |
 //! | [`wire`] | octets to values and back: commands, replies, EHLO, paths, parameters, content; no state |
 //! | [`limits`] | every number, with its reason |
@@ -133,8 +134,6 @@
 //! | [`ParseError`], [`Fault`] | what is wrong, at which octet, and which reply says so |
 //! | [`Leniency`] | which deviations are borne; none, unless you say so |
 //! | `testing` | with the feature of that name: transcripts run against a session, cut anywhere; what a catcher does |
-//!
-//! A client session is not there yet; its half of [`wire`] (commands to write, replies and EHLO to read) is.
 //!
 //! # Features
 //!
@@ -157,6 +156,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod client;
 mod error;
 mod io;
 pub mod limits;

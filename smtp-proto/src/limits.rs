@@ -35,6 +35,24 @@ pub const REPLY_OCTETS: usize = 65_536;
 /// their number, and there are not half as many mechanisms.
 pub const MECHANISMS: usize = 64;
 
+/// Longest command line that our client makes longer of its own accord, CRLF included, in octets: an initial response
+/// that would pass it is sent in a line of its own (RFC 4954 §4, RFC 5321 §4.5.3.1.4).
+pub const COMMAND_LINE_WRITTEN: usize = 512;
+
+/// Our client writes further commands while [`REPLY_OWED`] times the replies owed and the octets not written yet add up
+/// to less: a server with small buffers never gets more than it can answer, and so never waits for us to read.
+pub const CLIENT_WINDOW: usize = 4_096;
+
+/// Octets that a reply is reckoned to have.
+pub const REPLY_OWED: usize = 64;
+
+/// Octets that a client session keeps of the memory of a message's commands for the next one. 64 KiB are some thousand
+/// recipients.
+pub const CLIENT_KEEPS: usize = 65_536;
+
+/// Replies whose memory a client session keeps for the next message.
+pub const CLIENT_KEEPS_REPLIES: usize = 64;
+
 /// Longest reply line that is written, CRLF included, in octets (RFC 5321 §4.5.3.1.5): a client need not take more.
 pub const REPLY_LINE_WRITTEN: usize = 512;
 

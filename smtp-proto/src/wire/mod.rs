@@ -14,7 +14,7 @@ mod fast;
 mod grammar;
 pub mod host;
 pub mod leniency;
-mod number;
+pub(crate) mod number;
 pub mod params;
 mod params_buf;
 pub mod path;

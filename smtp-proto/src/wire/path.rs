@@ -244,6 +244,24 @@ impl<'b> From<Mailbox<'b>> for ReversePath<'b> {
     }
 }
 
+impl<'b> From<&'b MailboxBuf> for Mailbox<'b> {
+    fn from(mailbox: &'b MailboxBuf) -> Self {
+        mailbox.as_mailbox()
+    }
+}
+
+impl<'b> From<&'b MailboxBuf> for ReversePath<'b> {
+    fn from(mailbox: &'b MailboxBuf) -> Self {
+        Self::Mailbox(mailbox.as_mailbox())
+    }
+}
+
+impl<'b> From<&'b ReversePathBuf> for ReversePath<'b> {
+    fn from(path: &'b ReversePathBuf) -> Self {
+        path.as_path()
+    }
+}
+
 impl fmt::Display for ReversePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -51,6 +51,15 @@ impl ReplyBuf {
         self.deviations = reply.deviations();
     }
 
+    /// Becomes a copy of `other`, in the memory it has.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.clear();
+        self.text.extend_from_slice(&other.text);
+        self.code = other.code;
+        self.enhanced = other.enhanced;
+        self.deviations = other.deviations;
+    }
+
     super::code_accessors!();
 
     /// What was not as the RFC has it and was tolerated when the reply was read.

@@ -83,6 +83,11 @@ impl ReplyCollector {
         self.reply.deviations = deviations;
     }
 
+    /// The reply that was read last, on loan; with code 0 where there is none.
+    pub(crate) const fn last(&self) -> &ReplyBuf {
+        &self.reply
+    }
+
     /// The reply that was read last, by value; `None` before the first one, while one is midway, and after an error.
     #[must_use]
     pub fn take(&mut self) -> Option<ReplyBuf> {
