@@ -3,13 +3,16 @@
 
 mod cli;
 mod config;
+mod demo;
 mod directory;
 mod failure;
+mod listen;
 mod log;
 mod queue_id;
 mod serve;
 mod session;
 mod store;
+mod tls;
 mod trace;
 
 use std::io::{self, Write};
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::config::{Config, Listener};
+use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 
@@ -42,18 +45,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Demo(demo) => {
-            let listener = vec![Listener { address: demo.listen }];
-            let config = Config { data: demo.data, listener, ..Config::demo() };
-            with_log(|log| {
-                serve::run(&config, log, |addresses, directory| {
-                    addresses.first().map(|address| serve::demo_banner(&config, *address, directory))
-                })
-            })
-        }
+        Command::Demo(demo) => with_log(|log| demo::run(demo, log)),
         Command::Serve(serve) => {
             let config = Config::read(&serve.config)?;
-            with_log(|log| serve::run(&config, log, |_, _| None))
+            let tls = tls::load(&config.tls)?;
+            with_log(|log| serve::run(&config, log, tls, |_, _| None))
         }
         Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),
         Command::Config(cli::Config::Show { config: Some(file) }) => {

@@ -1,20 +1,19 @@
 //! From settings to running listeners, and back to rest.
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::server::ServerConfig;
-use smtp_proto::wire::leniency::Leniency;
-use smtp_tokio::{Handle, Server};
+use smtp_tokio::Handle;
+use smtp_tokio::tls::rustls;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::directory::{Directory, User};
 use crate::failure::{Failure, Kind};
+use crate::listen::Door;
 use crate::log::Log;
 use crate::queue_id::QueueIds;
 use crate::session::Service;
@@ -30,23 +29,27 @@ const INTERRUPTED: i32 = 130;
 pub(crate) fn run(
     config: &Config,
     log: &Log,
-    banner: impl FnOnce(&[SocketAddr], &Directory) -> Option<String>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    banner: impl FnOnce(&[Door], &Directory) -> Option<String>,
 ) -> Result<(), Failure> {
     let directory = directory(config);
     let store = Maildirs::new(RealDisk, &config.data, &config.hostname);
     store.prepare(&directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
-    let session = session_config(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Kind::System, format!("can't start threads: {error}")))?;
     let result = runtime.block_on(async {
         let signals = Signals::new()?;
-        let servers = bind(config, session).await?;
-        let text = banner(&addresses(&servers)?, &directory);
-        for address in addresses(&servers)? {
-            log.event("listening").field("address", address);
+        let mut doors = Vec::new();
+        for listener in &config.listener {
+            doors.push(Door::open(config, listener, tls.as_ref()).await?);
         }
+        let text = banner(&doors, &directory);
+        for door in &doors {
+            log.event("listening").field("kind", door.kind).field("address", &door.place);
+        }
+        log.event("ready").field("listeners", doors.len());
         if let Some(text) = text {
             log.text(text);
         }
@@ -57,9 +60,9 @@ pub(crate) fn run(
             ids: QueueIds::new(),
             log: log.clone(),
         });
-        let handles = servers.iter().map(Server::handle).collect();
+        let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
-        serve_all(servers, &service).await
+        serve_all(doors, &service).await
     });
     end(runtime, log);
     result
@@ -75,44 +78,13 @@ fn directory(config: &Config) -> Directory {
     Directory::new(config.domains.iter().cloned(), users)
 }
 
-fn session_config(config: &Config) -> Result<Arc<ServerConfig>, Failure> {
-    let session = ServerConfig::new(&config.hostname)
-        .map_err(|error| Failure::new(Kind::Config, format!("hostname `{}`: {error}", config.hostname)))?;
-    let ours = &config.limits;
-    Ok(Arc::new(session.leniency(Leniency::SUBMISSION).limits(|limits| {
-        limits.message = ours.message_octets;
-        limits.recipients = ours.recipients;
-        limits.command = Duration::from_secs(ours.idle_seconds);
-    })))
-}
-
-async fn bind(config: &Config, session: Arc<ServerConfig>) -> Result<Vec<Server>, Failure> {
-    let mut servers = Vec::new();
-    for listener in &config.listener {
-        let server = Server::builder(Arc::clone(&session))
-            .max_connections(config.limits.connections)
-            .max_per_address(config.limits.connections_per_address)
-            .drain(Duration::from_secs(config.limits.drain_seconds))
-            .bind(listener.address)
-            .await
-            .map_err(|error| not_bound(listener.address, &error))?;
-        servers.push(server);
-    }
-    Ok(servers)
-}
-
-fn addresses(servers: &[Server]) -> Result<Vec<SocketAddr>, Failure> {
-    let addresses = servers.iter().map(Server::local_addr).collect::<io::Result<_>>();
-    addresses.map_err(|error| Failure::new(Kind::System, format!("can't tell where it listens: {error}")))
-}
-
 /// Runs every listener until all are done; the first that breaks ends the others too.
-async fn serve_all(servers: Vec<Server>, service: &Arc<Service>) -> Result<(), Failure> {
-    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
+async fn serve_all(doors: Vec<Door>, service: &Arc<Service>) -> Result<(), Failure> {
+    let handles: Vec<_> = doors.iter().map(Door::handle).collect();
     let mut tasks = tokio::task::JoinSet::new();
-    for server in servers {
+    for Door { kind, server, .. } in doors {
         let service = Arc::clone(service);
-        tasks.spawn(server.serve(move |connection| Arc::clone(&service).serve(connection)));
+        tasks.spawn(server.serve(move |connection| Arc::clone(&service).serve(connection, kind)));
     }
     let mut result = Ok(());
     while let Some(done) = tasks.join_next().await {
@@ -161,7 +133,7 @@ impl Signals {
     }
 }
 
-fn no_folder(folder: &Path, error: &io::Error) -> Failure {
+pub(crate) fn no_folder(folder: &Path, error: &io::Error) -> Failure {
     let what = format!("can't make the mailbox {}: {error}", folder.display());
     let failure = Failure::new(Kind::CantCreate, what);
     match error.kind() {
@@ -174,43 +146,4 @@ fn no_folder(folder: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::ReadOnlyFilesystem => failure.help("choose a folder that can be written to"),
         _ => failure,
     }
-}
-
-fn not_bound(address: SocketAddr, error: &io::Error) -> Failure {
-    let failure = Failure::new(Kind::Unavailable, format!("can't listen on {address}: {error}"));
-    match error.kind() {
-        io::ErrorKind::AddrInUse => failure.help(format!(
-            "another program has port {port}: end it, or choose another port with --listen or `address` (port 0 takes \
-             a free one).\nTo see which program it is: ss -ltnp 'sport = :{port}'",
-            port = address.port()
-        )),
-        io::ErrorKind::PermissionDenied => failure.help(
-            "ports below 1024 need the right CAP_NET_BIND_SERVICE: choose a higher port, or give the right to the \
-             service",
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            failure.help("this machine does not have that address: 127.0.0.1 is itself, 0.0.0.0 and [::] are all it has")
-        }
-        _ => failure,
-    }
-}
-
-/// What `demo` says at its start.
-pub(crate) fn demo_banner(config: &Config, address: SocketAddr, directory: &Directory) -> String {
-    let mut text =
-        format!("\nMail for {} is taken on {address}. It lands in:\n\n", config.domains.join(", "));
-    for user in directory.users() {
-        for domain in &config.domains {
-            let folder: PathBuf = config.data.join(&user.mailbox).join("new");
-            text.push_str(&format!("  {:<28} {}\n", format!("{}@{domain}", user.name), folder.display()));
-        }
-    }
-    let first = config.data.join("alice").join("new");
-    text.push_str(&format!(
-        "\nSend one:  swaks --server {address} --to alice@example.test\n\
-         Read it:   cat {}/*\n\
-         End:       Ctrl-C, once running transactions are finished; twice, at once\n",
-        first.display()
-    ));
-    text
 }

@@ -11,6 +11,7 @@ use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
 
+use crate::config::Kind;
 use crate::directory::{Directory, Found, User};
 use crate::log::{Event, Log};
 use crate::queue_id::QueueIds;
@@ -42,6 +43,7 @@ pub(crate) struct Service {
 
 /// What was said since MAIL.
 struct Transaction {
+    kind: Kind,
     began: Instant,
     peer: Option<SocketAddr>,
     hello: Vec<u8>,
@@ -53,24 +55,25 @@ struct Transaction {
     refused: Vec<(MailboxBuf, Reply<'static>)>,
     refused_count: usize,
     upload: Option<Upload>,
+    /// What became of the message.
+    outcome: Option<Result<String, Reply<'static>>>,
 }
 
 impl Service {
     /// Serves a connection to its end.
-    pub(crate) async fn serve(self: Arc<Self>, mut connection: Connection) {
+    pub(crate) async fn serve(self: Arc<Self>, mut connection: Connection, kind: Kind) {
         let peer = connection.facts().peer().remote();
-        if let Err(error) = self.converse(&mut connection).await {
+        if let Err(error) = self.converse(&mut connection, kind).await {
             self.log.event("broken").maybe("peer", peer).field("error", error);
         }
     }
 
-    async fn converse(&self, connection: &mut Connection) -> std::io::Result<()> {
-        let peer = connection.facts().peer().remote();
+    async fn converse(&self, connection: &mut Connection, kind: Kind) -> std::io::Result<()> {
         let mut transaction: Option<Transaction> = None;
         while let Some(step) = connection.next().await? {
             match step {
                 Step::Mail(mail) => {
-                    transaction = Some(Transaction::new(mail.facts(), mail.sender().to_owned()));
+                    transaction = Some(Transaction::new(kind, mail.facts(), mail.sender().to_owned()));
                     mail.accept();
                 }
                 // The core puts MAIL before these. Were it not so, the client would be told 451: that is what a step
@@ -93,19 +96,22 @@ impl Service {
                     }
                 }
                 Step::Verdict(verdict) => {
-                    if let Some(whole) = transaction.take() {
+                    if let Some(whole) = &mut transaction {
                         match self.deliver(whole).await {
-                            Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), &said)),
-                            Err(refusal) => verdict.refuse(&refusal),
+                            Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), said)),
+                            Err(refusal) => verdict.refuse(refusal),
                         }
                     }
                 }
                 Step::Reset(cause) => {
-                    if let Some(given_up) = transaction.take() {
+                    if let Some(given_up) = transaction.take().filter(|over| over.outcome.is_none()) {
                         self.give_up(given_up, cause).await;
                     }
                 }
-                Step::Close(reason) => self.log_close(peer, reason),
+                Step::Close(reason) => {
+                    let peer = connection.facts().peer().remote();
+                    self.log_close(peer, reason);
+                }
                 other => other.or_default(),
             }
         }
@@ -143,8 +149,17 @@ impl Service {
         Upload::new(Arc::clone(&self.store), delivery, headers)
     }
 
-    /// Returns what to say. When it says yes, the message is durable.
-    async fn deliver(&self, mut transaction: Transaction) -> Result<String, Reply<'static>> {
+    /// Returns what to say. When it says yes, the message is durable. In LMTP each recipient is told the same, as the
+    /// message is in every mailbox or in none.
+    async fn deliver<'t>(&self, transaction: &'t mut Transaction) -> &'t Result<String, Reply<'static>> {
+        if transaction.outcome.is_none() {
+            let outcome = self.store(transaction).await;
+            transaction.outcome = Some(outcome);
+        }
+        transaction.outcome.as_ref().unwrap_or(&Err(NOT_STORED))
+    }
+
+    async fn store(&self, transaction: &mut Transaction) -> Result<String, Reply<'static>> {
         let Some(upload) = transaction.upload.take() else { return Err(NOT_STORED) };
         let (id, octets) = (upload.delivery().id, upload.octets());
         let stored = upload.commit().await;
@@ -182,8 +197,9 @@ impl Service {
 }
 
 impl Transaction {
-    fn new(facts: &Facts, sender: ReversePathBuf) -> Self {
+    fn new(kind: Kind, facts: &Facts, sender: ReversePathBuf) -> Self {
         Self {
+            kind,
             began: Instant::now(),
             peer: facts.peer().remote(),
             hello: facts.hello().to_vec(),
@@ -193,12 +209,13 @@ impl Transaction {
             refused: Vec::new(),
             refused_count: 0,
             upload: None,
+            outcome: None,
         }
     }
 
     fn event<'l>(&self, log: &'l Log, name: &str) -> Event<'l> {
         let to: Vec<_> = self.recipients.iter().map(|recipient| format!("<{recipient}>")).collect();
-        let mut event = log.event(name).field("from", &self.sender);
+        let mut event = log.event(name).field("via", self.kind).field("from", &self.sender);
         if !to.is_empty() {
             event = event.field("to", to.join(","));
         }

@@ -19,7 +19,10 @@ pub(crate) const TRANSACTION: &str =
 pub(crate) struct Server {
     child: Child,
     lines: Receiver<String>,
+    /// The first listener's address.
     pub(crate) address: SocketAddr,
+    /// Every listener's kind and address, in the order of the settings.
+    places: Vec<(String, String)>,
     pub(crate) data: PathBuf,
     _folder: Option<TempDir>,
 }
@@ -74,9 +77,24 @@ impl Server {
             }
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, lines, address, data: data.to_owned(), _folder: None };
-        server.address = field(&server.line(" listening "), "address").parse().unwrap();
+        let places = Vec::new();
+        let mut server = Self { child, lines, address, places, data: data.to_owned(), _folder: None };
+        loop {
+            let line = server.line(" ");
+            if line.contains(" ready ") {
+                break;
+            } else if line.contains(" listening ") {
+                server.places.push((field(&line, "kind"), field(&line, "address")));
+            }
+        }
+        server.address = server.places[0].1.parse().unwrap_or(address);
         server
+    }
+
+    /// The address of the first listener of a kind.
+    pub(crate) fn address_of(&self, kind: &str) -> &str {
+        let place = self.places.iter().find(|(found, _)| found == kind);
+        &place.unwrap_or_else(|| panic!("no {kind} among {:?}", self.places)).1
     }
 
     /// Waits for a line of the log that holds `part`.
@@ -90,6 +108,13 @@ impl Server {
                 Err(error) => panic!("no line with `{part}`: {error}"),
             }
         }
+    }
+
+    /// Connects to the first listener of a kind.
+    pub(crate) fn connect_to(&self, kind: &str) -> Client {
+        let mut client = Client::connect(self.address_of(kind).parse().unwrap());
+        assert!(client.reply().starts_with("220 "), "a greeting");
+        client
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -212,7 +237,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -299,4 +324,14 @@ pub(crate) fn stuffed(content: &[u8]) -> Vec<u8> {
     }
     wire.extend_from_slice(b".\r\n");
     wire
+}
+
+/// Writes a self-made certificate for 127.0.0.1 and its key into `folder`; what stands below [tls] for it.
+pub(crate) fn certificate(folder: &Path) -> String {
+    let made =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", certificate.display(), key.display())
 }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod harness;
 mod lifecycle;
+mod listeners;
 mod octets;
 mod peers;
 mod relay;

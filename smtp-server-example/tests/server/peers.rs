@@ -11,7 +11,7 @@ use crate::harness::{Server, content};
 use crate::octets::{MESSAGES, as_stored};
 
 /// Finds a program, also where only root looks. A missing one fails the test unless the run goes without peers.
-fn peer(name: &str) -> Option<Command> {
+pub(crate) fn peer(name: &str) -> Option<Command> {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path.split(':').chain(["/usr/sbin"]).map(Path::new);
     let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
@@ -26,7 +26,7 @@ fn peer(name: &str) -> Option<Command> {
     found.map(Command::new)
 }
 
-fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

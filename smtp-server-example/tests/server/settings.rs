@@ -45,7 +45,6 @@ fn mailboxes_and_listeners_are_where_the_settings_put_them() {
         elsewhere.path().join("c").display()
     );
     let server = Server::serve(folder.path(), &settings);
-    server.line(" listening ");
     let mut client = server.connect();
     client.say_all(&["EHLO x.example", "MAIL FROM:<>", "RCPT TO:<alice@example.org>"]);
     client.say_all(&["RCPT TO:<carol@example.test>", "RCPT TO:<postmaster@example.org>", "DATA", "x\r\n."]);

@@ -1,0 +1,180 @@
+use super::*;
+
+macro_rules! after_least {
+    ($text:literal) => {
+        concat!("hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\n", $text)
+    };
+}
+
+const LEAST: &str = after_least!("");
+
+fn error(text: &str) -> String {
+    Config::parse("mail.toml", text).expect_err(text).to_string()
+}
+
+#[test]
+fn two_keys_are_enough_and_the_rest_is_as_documented() {
+    let config = Config::parse("mail.toml", LEAST).unwrap();
+    let example = Config::example();
+    assert_eq!(config.limits, example.limits);
+    assert_eq!((config.data, config.listener), (example.data, example.listener));
+}
+
+#[test]
+fn the_example_reads_as_what_it_shows() {
+    assert_eq!(Config::parse("example", &example()).unwrap(), Config::example());
+}
+
+#[test]
+fn the_example_works_with_every_comment_sign_taken_away() {
+    let uncommented: Vec<_> = example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let config = Config::parse("example", &uncommented.join("\n")).unwrap();
+    assert_eq!(config.user[1].mailbox, Some("bob".into()), "the optional keys were among them");
+    assert_eq!(config.limits, Config::example().limits);
+}
+
+#[test]
+fn what_show_prints_reads_back_as_the_same_settings() {
+    let text =
+        format!("{LEAST}data = \"/srv/mail\"\n[limits]\nrecipients = 500\n[[user]]\nname = \"carol\"\n");
+    let config = Config::parse("mail.toml", &text).unwrap();
+    let again = Config::parse("shown", &render(&config)).unwrap();
+    assert_eq!(render(&again), render(&config));
+    assert_eq!((again.limits.recipients, again.data), (500, "/srv/mail".into()));
+}
+
+/// Settings, the line of their error, what it says, and why the row is here.
+const WRONG: &[(&str, usize, &[&str], &str)] = &[
+    ("hostnam = \"a.b\"", 1, &["unknown key `hostnam`", "did you mean `hostname`?"], "a slip"),
+    (
+        after_least!("recipients = 5"),
+        3,
+        &["unknown key `recipients`", "`recipients` belongs below [limits]"],
+        "right key, wrong table",
+    ),
+    (
+        after_least!("[limits]\nrecipient = 500"),
+        4,
+        &["unknown key `recipient`", "did you mean `recipients`?"],
+        "a slip in a table",
+    ),
+    (
+        after_least!("[[user]]\nname = \"a\"\npassword = \"x\""),
+        5,
+        &["unknown key `password`", "known here: name, mailbox"],
+        "nothing near, in a list",
+    ),
+    (
+        after_least!("[[users]]\nname = \"a\""),
+        3,
+        &["unknown key `users`", "did you mean `user`?"],
+        "a table's name",
+    ),
+    ("hostname = \"a.b\"", 1, &["missing field `domains`"], "a required key"),
+    (after_least!("data = 5"), 3, &["invalid type", "string"], "a wrong type"),
+    (after_least!("data ="), 3, &[], "no TOML at all"),
+    (after_least!("hostname = \"again\""), 3, &["duplicate key"], "a key twice"),
+    ("hostname = \"a b\"\ndomains = [\"b.c\"]", 1, &["`a b` is no domain"], "a host name with a space"),
+    ("hostname = \"a.b\"\ndomains = []", 2, &["no domain is listed"], "no domain"),
+    ("hostname = \"a.b\"\ndomains = [\n\"b.c\",\n\"-\"]", 4, &["`-` is no domain"], "one of several domains"),
+    (
+        after_least!("[[listener]]\naddress = \"localhost:25\""),
+        4,
+        &["want an IP address and a port"],
+        "a name instead of an address",
+    ),
+    (
+        after_least!("[[listener]]\naddress = \"127.0.0.1:25\"\nkind = \"imap\""),
+        5,
+        &["unknown variant `imap`", "submissions"],
+        "a kind that there is not",
+    ),
+    (
+        after_least!("[[listener]]\naddress = \"127.0.0.1:25\"\nproxies = [\"10.0.0.0/33\"]"),
+        5,
+        &["want an IP address or a network"],
+        "a prefix over the address's length",
+    ),
+    (
+        after_least!("[[listener]]\nkind = \"submission\"\naddress = \"127.0.0.1:587\""),
+        4,
+        &["`submission` needs a certificate", "below [tls]"],
+        "log-in would be in clear text",
+    ),
+    (
+        after_least!("[[listener]]\naddress = \"unix:/run/mx\""),
+        3,
+        &["`mx` does not listen on a Unix socket"],
+        "other servers come by TCP",
+    ),
+    (after_least!("[tls]\nkey = \"k.pem\""), 4, &["a key without its certificate"], "half a pair"),
+    (
+        after_least!("[[user]]\nname = \"a\"\n[[user]]\nname = \"A\""),
+        6,
+        &["the user `A` is there twice"],
+        "names that differ by case alone",
+    ),
+    (after_least!("[[user]]\nname = \"a@b\""), 4, &["`a@b` is no user name"], "a whole address"),
+    (
+        after_least!("[[user]]\nname = \"..\""),
+        4,
+        &["`..` does not do as a folder's name", "give this user a `mailbox`"],
+        "a name that is a path",
+    ),
+    (
+        after_least!("[[user]]\nname = \"a\"\nmailbox = \"../b\""),
+        5,
+        &["leads out of its folder"],
+        "a mailbox above data",
+    ),
+    (
+        after_least!("[limits]\nrecipients = 10"),
+        4,
+        &["`recipients` is too small", "use 100 or more"],
+        "fewer than RFC 5321 allows",
+    ),
+    (after_least!("[limits]\nrecipients = -1"), 4, &["invalid value"], "less than nothing"),
+];
+
+#[test]
+fn errors_say_the_line_and_what_to_do() {
+    for (text, line, wants, why) in WRONG {
+        let error = error(text);
+        assert!(error.contains(&format!("mail.toml:{line}: ")), "{why}: line {line} in\n{error}");
+        for want in *wants {
+            assert!(error.contains(want), "{why}: `{want}` in\n{error}");
+        }
+    }
+}
+
+#[test]
+fn an_error_shows_the_line_with_a_mark_below_the_place() {
+    assert_eq!(
+        error(&format!("{LEAST}dta = \"x\"")),
+        "error: mail.toml:3: unknown key `dta`\n   |\n 3 | dta = \"x\"\n   | ^^^\n  help: did you mean `data`?"
+    );
+}
+
+#[test]
+fn of_several_unknown_keys_the_first_in_the_file_is_named() {
+    assert!(error(&format!("{LEAST}zzz = 1\naaa = 2\n")).contains("`zzz`"));
+}
+
+#[test]
+fn a_user_without_a_plain_name_can_have_a_mailbox_by_setting() {
+    let text = format!("{LEAST}[[user]]\nname = \"o'hara/x\"\nmailbox = \"ohara\"\n");
+    assert_eq!(Config::parse("mail.toml", &text).unwrap().user[0].folder(), PathBuf::from("ohara"));
+}
+
+#[test]
+fn a_missing_file_says_how_to_begin() {
+    let failure = Config::read(Path::new("/nowhere/mail.toml")).unwrap_err();
+    assert_eq!(failure.exit_code(), 66);
+    assert!(failure.to_string().contains("config example > /nowhere/mail.toml"), "{failure}");
+}

@@ -1,0 +1,43 @@
+//! The certificate: from files, or self-made for trying things out.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use smtp_tokio::tls::{rustls, server_config};
+
+use crate::config::Tls;
+use crate::failure::{Failure, Kind};
+
+/// What listeners shake hands with; `None` where no certificate is set.
+pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failure> {
+    if !tls.is_set() {
+        return Ok(None);
+    }
+    let read = |path: &Path| {
+        fs::read(path).map_err(|error| {
+            Failure::new(Kind::NoInput, format!("can't read {}: {error}", path.display()))
+                .help("it is named below [tls]; the user that runs the server must be able to read it")
+        })
+    };
+    let (chain, key) = (read(&tls.certificate)?, read(&tls.key)?);
+    let made = server_config(&chain, &key).map_err(|error| {
+        let files = format!("{} and {}", tls.certificate.display(), tls.key.display());
+        Failure::new(Kind::Config, format!("no use for {files}: {error}"))
+            .help("want PEM text: the server's certificate before those that signed it, and its own key")
+    })?;
+    Ok(Some(Arc::new(made)))
+}
+
+/// Makes a certificate for `host` and this machine itself, and writes it to `file`, so that clients can be told to
+/// trust it. The key stays in memory.
+pub(crate) fn self_made(host: &str, file: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(Kind::CantCreate, format!("can't make the certificate {}: {error}", file.display()))
+    };
+    let names = vec![host.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).map_err(|error| failed(&error))?;
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    fs::write(file, &certificate).map_err(|error| failed(&error))?;
+    server_config(certificate.as_bytes(), key.as_bytes()).map(Arc::new).map_err(|error| failed(&error))
+}
