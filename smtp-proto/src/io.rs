@@ -41,30 +41,36 @@ impl<'b> Input<'b> {
     }
 }
 
+/// Least memory that a buffer makes, in octets: most commands fit, and the allocator gives hardly less.
+const SMALLEST: usize = 64;
+
 /// A bounded receive buffer: octets are read into [`spare`](Self::spare), lent by [`input`](Self::input) and
 /// dropped by [`consume`](Self::consume).
 ///
-/// Its memory is there only between [`fit`](Self::fit) and [`release`](Self::release).
+/// Its memory is there only between [`fit`](Self::fit) and [`release`](Self::release). Who has many connections that
+/// say little reads elsewhere and [`append`](Self::append)s instead: then there is hardly more memory than octets.
 #[derive(Debug, Default)]
 pub struct RecvBuf {
     /// Always initialised to its whole length: safe Rust can't lend memory that is not.
     octets: BytesMut,
     start: usize,
     end: usize,
+    /// How many octets may wait; memory for fewer may be there.
+    limit: usize,
 }
 
 impl RecvBuf {
     /// A buffer of `n` octets; 0 allocates nothing.
     #[must_use]
     pub fn with_capacity(n: usize) -> Self {
-        Self { octets: BytesMut::zeroed(n), start: 0, end: 0 }
+        Self { octets: BytesMut::zeroed(n), start: 0, end: 0, limit: n }
     }
 
     /// The octets received and not consumed.
     #[must_use]
     pub fn input(&self) -> Input<'_> {
-        let full = self.start == 0 && self.end == self.octets.len() && self.end > 0;
-        Input { octets: &self.octets[self.start..self.end], used: 0, full }
+        let octets = self.waiting();
+        Input { octets, used: 0, full: octets.len() == self.limit && self.limit > 0 }
     }
 
     /// The octets received and not consumed, to look at before a session does: for a PROXY header.
@@ -109,21 +115,58 @@ impl RecvBuf {
     /// Grows the buffer to at least `n` octets. It never shrinks here, or each message would allocate anew.
     pub fn fit(&mut self, n: usize) {
         if n > self.octets.len() {
-            let mut grown = BytesMut::zeroed(n);
-            let waiting = self.end - self.start;
-            grown[..waiting].copy_from_slice(&self.octets[self.start..self.end]);
-            *self = Self { octets: grown, start: 0, end: waiting };
+            self.resize(n);
         }
+        self.limit = self.octets.len();
     }
 
-    /// Gives the memory back if no octet waits: an idle connection needs none.
+    /// Lets up to `n` octets wait, or as many as there is memory for already; makes no memory, which is
+    /// [`append`](Self::append)'s.
+    pub fn allow(&mut self, n: usize) {
+        self.limit = n.max(self.octets.len());
+    }
+
+    /// How many more octets may wait.
+    #[must_use]
+    pub const fn vacant(&self) -> usize {
+        self.limit - (self.end - self.start)
+    }
+
+    /// Adds octets that were read elsewhere, and makes as much memory as they need.
+    ///
+    /// # Panics
+    /// When they are more than are [`vacant`](Self::vacant).
+    pub fn append(&mut self, octets: &[u8]) {
+        assert!(octets.len() <= self.vacant(), "appended more than was allowed");
+        let needed = self.end - self.start + octets.len();
+        if needed > self.octets.len() {
+            // By doubling, so that a line that comes octet by octet is not copied for each.
+            self.resize(needed.next_power_of_two().max(SMALLEST).min(self.limit));
+        }
+        self.spare()[..octets.len()].copy_from_slice(octets);
+        self.commit(octets.len());
+    }
+
+    /// Gives back the memory that holds no waiting octet: an idle connection needs none. [`fit`](Self::fit) or
+    /// [`append`](Self::append) bring it back.
     pub fn release(&mut self) {
-        if self.is_empty() {
-            *self = Self::default();
+        let waiting = self.end - self.start;
+        if waiting == 0 {
+            (self.octets, self.start, self.end) = (BytesMut::new(), 0, 0);
+        } else if self.octets.len() > waiting.max(SMALLEST) {
+            self.resize(waiting.max(SMALLEST));
         }
     }
 
-    /// How many octets the buffer holds at most.
+    /// Moves what waits into new memory of `n` octets, which must hold it.
+    fn resize(&mut self, n: usize) {
+        let mut octets = BytesMut::zeroed(n);
+        let waiting = self.end - self.start;
+        octets[..waiting].copy_from_slice(self.waiting());
+        (self.octets, self.start, self.end) = (octets, 0, waiting);
+    }
+
+    /// For how many octets there is memory.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.octets.len()

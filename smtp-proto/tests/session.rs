@@ -174,6 +174,63 @@ fn replies_to_a_client_that_never_reads_stay_bounded() {
 }
 
 #[test]
+fn a_session_that_waits_is_small() {
+    // Ten thousand wait at a time; what is rare is boxed.
+    assert!(size_of::<ServerSession>() <= 576, "{}", size_of::<ServerSession>());
+}
+
+#[test]
+fn a_buffer_that_is_appended_to_has_hardly_more_memory_than_octets() {
+    let mut buffer = RecvBuf::default();
+    buffer.allow(limits::COMMAND_LINE);
+    assert_eq!(buffer.capacity(), 0);
+    for octet in 0..=255 {
+        buffer.append(&[octet]);
+        assert!(buffer.capacity() <= 2 * buffer.waiting().len().max(32), "{octet}: {}", buffer.capacity());
+    }
+    assert_eq!(buffer.vacant(), limits::COMMAND_LINE - 256);
+    buffer.consume(250);
+    buffer.release();
+    assert_eq!(buffer.capacity(), 64);
+    assert_eq!(buffer.waiting(), [250, 251, 252, 253, 254, 255]);
+    buffer.append(&[7; 60]);
+    assert_eq!(buffer.waiting().len(), 66);
+    buffer.fit(16);
+    assert_eq!(buffer.vacant(), buffer.capacity() - 66);
+}
+
+#[test]
+fn an_appended_line_is_too_long_only_where_no_more_is_allowed() {
+    let mut session = ServerSession::new(Arc::new(config()), Peer::unknown(), Time::ZERO);
+    let mut buffer = RecvBuf::default();
+    let mut said = Vec::new();
+    for octet in [b"NOOP ".as_slice(), &[b'x'; 200], b"\r\n"].concat() {
+        buffer.allow(206);
+        buffer.append(&[octet]);
+        loop {
+            match session.needs(&buffer.input(), Time::ZERO) {
+                Need::Flush => {
+                    said.extend_from_slice(session.output());
+                    session.output().clear();
+                }
+                Need::Step => {
+                    let mut input = buffer.input();
+                    session.next(&mut input).unwrap().accept();
+                    let used = input.used();
+                    buffer.consume(used);
+                }
+                Need::Input => break,
+                need => panic!("{need:?}"),
+            }
+        }
+    }
+    assert_eq!(
+        String::from_utf8(said).unwrap(),
+        "220 mx.example ESMTP\r\n500 5.5.2 Error: line too long\r\n"
+    );
+}
+
+#[test]
 fn completion_reads_bring_their_buffer_back() {
     let mut buffer = RecvBuf::with_capacity(16);
     buffer.spare()[..3].copy_from_slice(b"abc");

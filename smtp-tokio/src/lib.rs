@@ -6,6 +6,7 @@ mod message;
 mod server;
 mod slots;
 mod socket;
+mod stop;
 mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;

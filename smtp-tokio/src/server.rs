@@ -11,14 +11,15 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use smtp_proto::server::Extension;
 use smtp_proto::server::{Peer, ServerConfig, contains};
-use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::{mpsc, watch};
+use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::message::{Message, collect};
 use crate::slots::{Slot, Slots};
-use crate::socket::{Listener, Socket};
+use crate::socket::{Listener, Socket, bind_tcp};
+use crate::stop::Stop;
 
 /// Wait after an accept that failed for want of descriptors or memory: long enough not to spin, short enough not to
 /// be noticed.
@@ -115,7 +116,14 @@ impl Builder {
     /// # Errors
     /// When the address can't be bound.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Server> {
-        Ok(self.listen(TcpListener::bind(address).await?))
+        let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in lookup_host(address).await? {
+            match bind_tcp(address) {
+                Ok(listener) => return Ok(self.listen(listener)),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     /// Binds a Unix socket at `path`. One that a process left behind is replaced; permissions are those that the
@@ -135,21 +143,14 @@ impl Builder {
 
     fn listen_on(self, listener: Listener) -> Server {
         let slots = Slots::new(self.max_connections, self.max_per_address);
-        Server {
-            listener,
-            slots,
-            stop: watch::channel(false).0.into(),
-            builder: self,
-            tasks: JoinSet::new(),
-            messages: None,
-        }
+        Server { listener, slots, stop: Arc::default(), builder: self, tasks: JoinSet::new(), messages: None }
     }
 }
 
 /// Tells a [`Server`] to stop, from anywhere.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    stop: Arc<watch::Sender<bool>>,
+    stop: Arc<Stop>,
     slots: Arc<Slots>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -158,7 +159,7 @@ pub struct Handle {
 impl Handle {
     /// No connection is accepted from now on; each session ends with 421 at once, or after the transaction in progress.
     pub fn shut_down(&self) {
-        self.stop.send_replace(true);
+        self.stop.tell();
     }
 
     /// Uses `tls` for handshakes from now on: a new certificate. Sessions that are open keep theirs. Nothing happens
@@ -182,7 +183,7 @@ pub struct Server {
     listener: Listener,
     builder: Builder,
     slots: Arc<Slots>,
-    stop: Arc<watch::Sender<bool>>,
+    stop: Arc<Stop>,
     tasks: JoinSet<()>,
     messages: Option<(mpsc::Sender<Message>, mpsc::Receiver<Message>)>,
 }
@@ -234,9 +235,8 @@ impl Server {
     /// # Errors
     /// When the listener is broken. A want of descriptors is waited out.
     pub async fn accept(&mut self) -> io::Result<Option<Connection>> {
-        let mut stop = self.stop.subscribe();
         loop {
-            let mut stopped = pin!(stop.wait_for(|stop| *stop));
+            let mut stopped = pin!(self.stop.wait());
             let accepted = poll_fn(|cx| {
                 if stopped.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(None);
@@ -277,7 +277,7 @@ impl Server {
         };
         #[cfg(not(feature = "tls"))]
         let connection = Connection::with_peer(stream, config, peer);
-        connection.with_stop(self.stop.subscribe(), slot)
+        connection.with_stop(Arc::clone(&self.stop), slot)
     }
 
     /// Accepts until it is told to stop and runs `handler` for each connection in a task of its own. Returns when all

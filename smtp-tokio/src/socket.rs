@@ -6,9 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
+
+/// Connections that may wait to be accepted. With the usual 128, some of a thousand that come at once are lost: their
+/// clients, for whom the handshake is done, wait in vain for a greeting. The system may lower it (somaxconn).
+const BACKLOG: u32 = 1_024;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -121,6 +125,16 @@ impl Listener {
     }
 }
 
+/// Binds a TCP socket, as [`TcpListener::bind`] does but for its backlog.
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server takes over from the one before; elsewhere the option would let anybody share the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Binds a Unix socket. One that a process left behind when it ended is replaced, one that is in use is not.
 #[cfg(unix)]
 pub(crate) fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
@@ -135,5 +149,19 @@ pub(crate) fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
             UnixListener::bind(path)
         }
         bound => bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_that_come_at_once_wait_to_be_accepted() {
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(5));
+        let clients: Result<Vec<_>, _> = (0..300).map(|_| connect()).collect();
+        assert_eq!(clients.unwrap().len(), 300, "nobody accepts yet");
     }
 }

@@ -1,5 +1,7 @@
 //! The connection's start: greeting, hello, what is offered, XCLIENT and XFORWARD.
 
+use alloc::boxed::Box;
+
 use super::answer::Answer;
 use super::config::{AuthWhen, Extension};
 use super::facts::StandIn;
@@ -167,7 +169,7 @@ impl ServerSession {
         if !self.offers(Extension::Xclient) {
             return self.fault(line, &replies::NOT_TRUSTED);
         }
-        self.stand_in = Some(StandIn::of(attributes));
+        self.stand_in = Some(Box::new(StandIn::of(attributes)));
         Step::Xclient(self.token(Open::Xclient, Xclient(attributes)))
     }
 
@@ -183,7 +185,7 @@ impl ServerSession {
         let stand_in = self.stand_in.take();
         match (answer, stand_in) {
             (Answer::Accept(_), Some(stand_in)) => {
-                self.facts.become_client(stand_in);
+                self.facts.become_client(*stand_in);
                 self.state = State::Greeted;
                 self.phase = Phase::Connect;
                 self.connected_at = self.now;

@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -148,8 +149,8 @@ pub struct ServerSession {
     /// The name of an EHLO that is not answered yet.
     pub(crate) candidate: Vec<u8>,
     pub(crate) mechanism: Option<Mechanism>,
-    /// Who an XCLIENT that is not answered yet names.
-    pub(crate) stand_in: Option<StandIn>,
+    /// Who an XCLIENT that is not answered yet names; boxed, since that is rare.
+    pub(crate) stand_in: Option<Box<StandIn>>,
     /// Octets at the front of the input that hold no LF.
     pub(crate) scanned: usize,
     /// Something was received at all.
