@@ -315,11 +315,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
         });
         match shaken.await {
-            Some(Ok(())) => {
+            Some(Ok(info)) => {
                 let mut plaintext = self.buffer.input();
-                let info = self.stream.tls_info();
                 self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
-                let upgraded = self.session.tls_established(&mut plaintext, info, now(self.origin));
+                let upgraded = self.session.tls_established(&mut plaintext, *info, now(self.origin));
                 let dropped = plaintext.used();
                 self.buffer.consume(dropped);
                 upgraded.map_err(io::Error::other)

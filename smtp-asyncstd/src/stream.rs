@@ -24,7 +24,7 @@ pub(crate) enum Stream<S> {
 
 /// A handshake in progress; kept here, not in a future, so that nothing is lost when a wait is cut short.
 #[cfg(feature = "tls")]
-pub(crate) struct HandshakeOf<S>(Accept<S>);
+pub(crate) struct HandshakeOf<S>(Accept<S>, crate::tls::Shown);
 
 #[cfg(feature = "tls")]
 impl<S> std::fmt::Debug for HandshakeOf<S> {
@@ -35,17 +35,18 @@ impl<S> std::fmt::Debug for HandshakeOf<S> {
 
 #[cfg(feature = "tls")]
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
-    /// Goes on with the handshake; begins it where the stream is still clear text.
+    /// Goes on with the handshake; begins it where the stream is still clear text. Tells what it agreed on.
     pub(crate) fn poll_handshake(
         &mut self,
         config: &std::sync::Arc<rustls::ServerConfig>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<Box<smtp_proto::server::TlsInfo>>> {
         use std::future::Future;
         if matches!(self, Self::Plain(_)) {
             if let Self::Plain(stream) = std::mem::replace(self, Self::Gone) {
-                let acceptor = futures_rustls::TlsAcceptor::from(std::sync::Arc::clone(config));
-                *self = Self::Handshake(Box::new(HandshakeOf(acceptor.accept(stream))));
+                let (config, shown) = crate::tls::watched(config);
+                let accept = futures_rustls::TlsAcceptor::from(config).accept(stream);
+                *self = Self::Handshake(Box::new(HandshakeOf(accept, shown)));
             }
         }
         let Self::Handshake(handshake) = self else {
@@ -53,21 +54,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         };
         match std::task::ready!(Pin::new(&mut handshake.0).poll(cx)) {
             Ok(stream) => {
+                let info = crate::tls::info(stream.get_ref().1, &handshake.1);
                 *self = Self::Tls(Box::new(stream));
-                Poll::Ready(Ok(()))
+                Poll::Ready(Ok(Box::new(info)))
             }
             Err(error) => {
                 *self = Self::Gone;
                 Poll::Ready(Err(error))
             }
-        }
-    }
-
-    /// What the handshake agreed on.
-    pub(crate) fn tls_info(&self) -> smtp_proto::server::TlsInfo {
-        match self {
-            Self::Tls(stream) => crate::tls::info(stream.get_ref().1),
-            _ => smtp_proto::server::TlsInfo::default(),
         }
     }
 }

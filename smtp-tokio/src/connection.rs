@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use smtp_proto::bytes::{Buf, BytesMut};
-use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
+use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step, TlsInfo};
 use smtp_proto::trace::{Recorder, Transcript};
 use smtp_proto::wire::proxy::{Header, Preface};
 use smtp_proto::{RecvBuf, Time, limits};
@@ -58,7 +58,7 @@ struct Parts<S> {
 enum Woke {
     Read(io::Result<usize>),
     Wrote(io::Result<()>),
-    Shook(io::Result<()>),
+    Shook(io::Result<Box<TlsInfo>>),
     Deadline,
     Stop,
 }
@@ -269,27 +269,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
 
     /// A handshake ended. What the peer sent in clear text behind STARTTLS is dropped.
     #[cfg(feature = "tls")]
-    fn shook(&mut self, shaken: io::Result<()>) -> io::Result<()> {
-        if self.tls.is_none() {
-            return shaken;
-        }
-        if let Err(error) = shaken {
-            self.recorder.note(format_args!("no TLS: {error}"));
-            self.session.tls_failed();
-            return Ok(());
-        }
+    fn shook(&mut self, shaken: io::Result<Box<TlsInfo>>) -> io::Result<()> {
+        let info = match shaken {
+            Ok(info) => info,
+            Err(error) if self.tls.is_none() => return Err(error),
+            Err(error) => {
+                self.recorder.note(format_args!("no TLS: {error}"));
+                self.session.tls_failed();
+                return Ok(());
+            }
+        };
         let mut plaintext = self.buffer.input();
-        let info = self.stream.tls_info();
         self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
-        let upgraded = self.session.tls_established(&mut plaintext, info, now(self.origin));
+        let upgraded = self.session.tls_established(&mut plaintext, *info, now(self.origin));
         let dropped = plaintext.used();
         self.buffer.consume(dropped);
         upgraded.map_err(io::Error::other)
     }
 
     #[cfg(not(feature = "tls"))]
-    fn shook(&mut self, shaken: io::Result<()>) -> io::Result<()> {
-        shaken
+    fn shook(&mut self, shaken: io::Result<Box<TlsInfo>>) -> io::Result<()> {
+        shaken.map(drop)
     }
 
     /// Gives memory back while nothing happens.
@@ -399,7 +399,7 @@ fn poll_shake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut Stream<S>,
     tls: Option<&Arc<rustls::ServerConfig>>,
     cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
+) -> Poll<io::Result<Box<TlsInfo>>> {
     let Some(tls) = tls else { return Poll::Ready(Err(no_tls())) };
     stream.poll_handshake(tls, cx)
 }

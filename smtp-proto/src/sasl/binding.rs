@@ -48,8 +48,16 @@ impl Bindings {
     #[cfg(feature = "scram")]
     #[must_use]
     pub fn certificate(mut self, der: &[u8]) -> Self {
-        self.end_point = end_point::hash(der).or(self.end_point);
+        self.end_point = Self::end_point_of(der).or(self.end_point);
         self
+    }
+
+    /// The octets of `tls-server-end-point` for a certificate in DER, as [`certificate`](Self::certificate) adds
+    /// them; `None` where the RFC defines none.
+    #[cfg(feature = "scram")]
+    #[must_use]
+    pub fn end_point_of(der: &[u8]) -> Option<Vec<u8>> {
+        end_point::hash(der)
     }
 
     /// Whether there is no binding.

@@ -5,6 +5,7 @@ use core::fmt::Write as _;
 use core::net::SocketAddr;
 
 use super::config::Protocol;
+use crate::sasl::Bindings;
 use crate::wire::command::{Attribute, AttributeValue, Attributes};
 use crate::wire::leniency::Deviations;
 use crate::wire::path::Mailbox;
@@ -75,10 +76,26 @@ pub struct TlsInfo {
     pub server_name: Option<String>,
     /// The client's certificate in DER, if it showed one.
     pub client_certificate: Option<Vec<u8>>,
-    /// Channel binding of the type tls-exporter (RFC 9266).
+    /// Channel binding of the type tls-exporter (RFC 9266): 32 octets. `None` where they may not be used, which is TLS
+    /// 1.2 without the extended master secret.
     pub exporter: Option<Vec<u8>>,
     /// Channel binding of the type tls-server-end-point (RFC 5929).
     pub server_end_point: Option<Vec<u8>>,
+}
+
+impl TlsInfo {
+    /// The channel bindings, as a SASL exchange takes them.
+    #[must_use]
+    pub fn bindings(&self) -> Bindings {
+        let mut bindings = Bindings::new();
+        if let Some(octets) = self.exporter.as_deref().and_then(|octets| octets.try_into().ok()) {
+            bindings = bindings.exporter(octets);
+        }
+        if let Some(hash) = &self.server_end_point {
+            bindings = bindings.end_point(hash);
+        }
+        bindings
+    }
 }
 
 /// What is known about a session while a token is held.

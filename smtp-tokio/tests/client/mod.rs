@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Far longer than anything here takes: a hang becomes a failure.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Client<S> {
     stream: BufReader<S>,
@@ -32,6 +32,12 @@ impl<S: Read + Write> Client<S> {
     /// Goes on where the greeting was taken already.
     pub(crate) fn greeted(stream: S) -> Self {
         Self { stream: BufReader::new(stream) }
+    }
+
+    /// The stream, to look at.
+    #[allow(dead_code, reason = "not each test that uses this module looks")]
+    pub(crate) fn stream(&self) -> &S {
+        self.stream.get_ref()
     }
 
     /// The stream, for TLS.
