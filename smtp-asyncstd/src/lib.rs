@@ -3,6 +3,8 @@
 
 mod connection;
 mod message;
+#[cfg(doctest)]
+mod misuse;
 mod server;
 mod slots;
 mod socket;

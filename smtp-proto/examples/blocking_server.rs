@@ -1,18 +1,19 @@
 //! A server on blocking sockets, a thread for each, that takes all mail and prints what it sees:
-//! `cargo run -p smtp-proto --example blocking_server`, then send something to 127.0.0.1:1025.
+//! `cargo run -p smtp-proto --example blocking_server`, then send to 127.0.0.1:1025, or the address given.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind::TimedOut, ErrorKind::WouldBlock, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration, time::Instant};
 
-use smtp_proto::server::{Need, ServerConfig, ServerSession};
+use smtp_proto::server::{Need, ServerConfig, ServerSession, Step};
 use smtp_proto::{RecvBuf, Time, bytes::Buf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Arc::new(ServerConfig::new("blocking.example")?);
-    for stream in TcpListener::bind("127.0.0.1:1025")?.incoming() {
+    let listener = TcpListener::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:1025"))?;
+    println!("listening on {}", listener.local_addr()?);
+    for stream in listener.incoming() {
         let (stream, config) = (stream?, Arc::clone(&config));
         std::thread::spawn(move || serve(stream, config));
     }
@@ -33,21 +34,18 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
         match need {
             Need::Step => {
                 let mut input = buffer.input();
-                if let Some(step) = session.next(&mut input) {
-                    println!("{step:?}");
-                    step.accept();
-                }
+                session.next(&mut input).into_iter().for_each(policy);
                 let used = input.used();
                 buffer.consume(used);
             }
             Need::Flush => match stream.write(session.output()) {
-                Err(error) if timed_out(&error) => session.handle_timeout(now),
+                Err(error) if matches!(error.kind(), TimedOut | WouldBlock) => session.handle_timeout(now),
                 n => session.output().advance(n?),
             },
             Need::Input => match stream.read(buffer.spare()) {
-                Err(error) if timed_out(&error) => session.handle_timeout(now),
-                Ok(0) => session.handle_eof(),
-                n => buffer.commit(n?),
+                Err(error) if matches!(error.kind(), TimedOut | WouldBlock) => session.handle_timeout(now),
+                Ok(0) | Err(_) => session.handle_eof(),
+                Ok(n) => buffer.commit(n),
             },
             Need::Pause(until) => std::thread::sleep(until.since(now)),
             Need::Upgrade | Need::Nothing => return Ok(()),
@@ -55,6 +53,8 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
     }
 }
 
-fn timed_out(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
+/// What makes it your server.
+fn policy(step: Step<'_, '_>) {
+    println!("{step:?}");
+    step.accept();
 }

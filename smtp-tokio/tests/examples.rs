@@ -10,12 +10,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use client::Client;
-use program::Program;
-
-const LIMIT: Duration = Duration::from_secs(30);
+use program::{LIMIT, Program};
 
 /// A connection of an example to what it needs.
 fn accept(listener: &TcpListener) -> TcpStream {
@@ -49,6 +46,19 @@ fn catcher_prints_who_sent_to_whom() {
         ("Subject: hi\r\n\r\n.", "250"),
     ]);
     assert_eq!(catcher.line(), "<a@a.example> -> [<b@b.example>], 15 octets");
+}
+
+#[test]
+fn sink_takes_mail() {
+    let sink = Program::start("sink", &["127.0.0.1:0", "2"]);
+    connect(&sink).expect(&[
+        ("HELO a.example", "250"),
+        ("MAIL FROM:<a@a.example>", "250"),
+        ("RCPT TO:<b@b.example>", "250"),
+        ("DATA", "354"),
+        ("Subject: hi\r\n\r\n.", "250"),
+        ("QUIT", "221"),
+    ]);
 }
 
 /// The body of a request that came in chunks, which end wherever the content was cut.

@@ -1,12 +1,22 @@
 //! Examples as programs: started, listened to, ended.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Far longer than anything here takes: a hang becomes a failure.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Where an example lies. `cargo test` builds tests into `deps` and examples beside it; with `--test` it builds the test
+/// alone.
+pub(crate) fn path(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
+    assert!(program.is_file(), "{} is missing: cargo build --examples", program.display());
+    program
+}
 
 pub(crate) struct Program {
     child: Child,
@@ -17,11 +27,7 @@ pub(crate) struct Program {
 impl Program {
     /// Starts an example and takes the address that it prints.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        // Tests lie in `deps`, examples beside it. `cargo test` builds both, `cargo test --test examples` does not.
-        let test = std::env::current_exe().unwrap();
-        let program = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
-        assert!(program.is_file(), "{} is missing: cargo build --examples", program.display());
-        let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(path(name)).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
