@@ -1,7 +1,9 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::dns::Network;
 
 /// A mail server.
 ///
@@ -20,8 +22,8 @@ Examples:
   smtp-server-example config example > mail.toml   begin a settings file
   smtp-server-example serve --config mail.toml     run by it
 
-Exit codes follow sysexits.h: 64 command line, 66 file missing or unreadable, 69 address not available,
-73 folder can't be made, 74 reading or writing failed, 78 settings wrong.";
+Exit codes follow sysexits.h: 64 command line, 66 file missing or unreadable, 68 no such host, 69 address not
+available, 73 folder can't be made, 74 reading or writing failed, 75 may work later, 78 settings wrong.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Serve(Serve),
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
+    #[command(after_help = ROUTE_EXAMPLES)]
+    Route(Route),
 }
 
 /// Runs a server to play with, without any settings.
@@ -88,6 +92,38 @@ Examples:
   smtp-server-example config show                      every setting, its unit, its default and why
   smtp-server-example config show --config mail.toml   what a file says; an error if it is wrong
   smtp-server-example config example > mail.toml";
+
+/// Shows which hosts take a domain's mail, in the order in which they would be tried.
+///
+/// What it asks of DNS is what delivery asks. Where there is no host it says why, as a reply of SMTP would, and ends
+/// with 68 if that is final or 75 if it may pass.
+#[derive(Debug, Args)]
+pub(crate) struct Route {
+    /// A domain, a mail address, or an address in brackets
+    #[arg(value_name = "DOMAIN")]
+    pub(crate) to: String,
+    /// A DNS server to ask; again for more. Without it, those of the system
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
+    pub(crate) resolver: Vec<SocketAddr>,
+    /// How long to wait for each answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) timeout: u64,
+    /// A name of this server, where a list of hosts is cut; again for more
+    #[arg(long, value_name = "HOST")]
+    pub(crate) own_name: Vec<String>,
+    /// An address of this server that its interfaces don't have, as the outer one of a NAT; again for more
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) own_address: Vec<IpAddr>,
+    /// Loopback or link-local addresses that mail may go to, as 127.0.0.0/8; again for more
+    #[arg(long, value_name = "RANGE")]
+    pub(crate) allow_target: Vec<Network>,
+}
+
+const ROUTE_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example route example.org
+  smtp-server-example route carol@example.org --resolver 127.0.0.1:53
+  smtp-server-example route [192.0.2.1]";
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "want an IP address and a port, as 127.0.0.1:2525 or [::1]:2525".to_owned())

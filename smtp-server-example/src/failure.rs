@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Usage = 64,
     /// A file that was named is missing or can't be read.
     NoInput = 66,
+    /// A host does not exist, or takes no mail.
+    NoHost = 68,
     /// An address can't be listened on.
     Unavailable = 69,
     /// The system refused something that normally works: threads, signals.
@@ -24,6 +26,8 @@ pub(crate) enum Kind {
     CantCreate = 73,
     /// Reading or writing failed on the way.
     Io = 74,
+    /// It may work later.
+    TryLater = 75,
     /// The settings are wrong.
     Config = 78,
 }

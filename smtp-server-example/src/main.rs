@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod directory;
+mod dns;
 mod failure;
 mod listen;
 mod log;
@@ -55,6 +56,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(cli::Config::Show { config: Some(file) }) => {
             print(&config::render(&Config::read(&file)?))
         }
+        Command::Route(route) => print(&dns::command::route(route)?),
         Command::Config(cli::Config::Example) => print(&config::example()),
     }
 }

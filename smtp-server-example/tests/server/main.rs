@@ -1,9 +1,11 @@
 //! The real binary, on a free port of the loopback interface, with a mail folder of its own.
 
 mod bad_input;
+mod dns;
 mod harness;
 mod lifecycle;
 mod listeners;
+mod neighbours;
 mod octets;
 mod peers;
 mod relay;

@@ -1,0 +1,17 @@
+//! What DNS knows: which hosts take a domain's mail, and what stands behind an address.
+//!
+//! What answers mean is decided in plain functions over [`Answer`]s; [`Resolver`] is the only part that asks anybody.
+
+mod answer;
+pub(crate) mod command;
+mod history;
+mod mx;
+mod network;
+mod resolver;
+mod router;
+
+pub(crate) use self::answer::{Answer, Lookup, Mx};
+pub(crate) use self::mx::{NoRoute, Route, Why};
+pub(crate) use self::network::{Network, Ourselves};
+pub(crate) use self::resolver::{Resolver, ResolverSettings};
+pub(crate) use self::router::{Router, RouterSettings};

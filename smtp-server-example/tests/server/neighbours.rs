@@ -1,0 +1,132 @@
+//! DNS servers on free ports of the loopback interface, with zones in a folder of their own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::harness::PATIENCE;
+use crate::peers::peer;
+
+/// A program that serves until it is dropped.
+pub(crate) struct Neighbour {
+    child: Child,
+    said: Receiver<String>,
+    pub(crate) address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Neighbour {
+    /// Starts `command` and waits until it says `ready`.
+    fn start(mut command: Command, folder: TempDir, address: SocketAddr, ready: &str) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, said) = channel();
+        let listen = |out: Box<dyn Read + Send>| {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        };
+        listen(Box::new(child.stdout.take().unwrap()));
+        listen(Box::new(child.stderr.take().unwrap()));
+        let neighbour = Self { child, said, address, _folder: folder };
+        neighbour.wait_for(ready);
+        neighbour
+    }
+
+    /// Waits for a line that holds `part`.
+    fn wait_for(&self, part: &str) {
+        let (until, mut all) = (Instant::now() + PATIENCE, Vec::new());
+        loop {
+            match self.said.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(part) => return,
+                Ok(line) => all.push(line),
+                Err(error) => panic!("no `{part}`: {error}\n{}", all.join("\n")),
+            }
+        }
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address of the loopback interface that is free for both UDP and TCP.
+pub(crate) fn free_address() -> SocketAddr {
+    for _ in 0..100 {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = udp.local_addr().unwrap();
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free for both UDP and TCP");
+}
+
+/// An authoritative server for `zones`: names, and records in the form of zone files. A name without records is
+/// configured but can't be loaded, which is answered with SERVFAIL. None if Knot is missing and may be.
+pub(crate) fn knot(zones: &[(&str, &str)]) -> Option<Neighbour> {
+    let mut command = peer("knotd")?;
+    let (folder, address) = (TempDir::new().unwrap(), free_address());
+    let path = folder.path().display();
+    let mut settings = format!(
+        "server:\n    rundir: \"{path}\"\n    listen: \"{}@{}\"\n    udp-workers: 1\n    tcp-workers: 1\n    \
+         background-workers: 1\nlog:\n  - target: stderr\n    any: info\ndatabase:\n    storage: \"{path}\"\n\
+         template:\n  - id: default\n    storage: \"{path}\"\n    journal-content: none\nzone:\n",
+        address.ip(),
+        address.port(),
+    );
+    for (name, records) in zones {
+        settings.push_str(&format!("  - domain: {name}\n    file: {name}.zone\n"));
+        if !records.is_empty() {
+            let head = format!(
+                "$ORIGIN {name}.\n$TTL 60\n@ SOA ns hostmaster 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n"
+            );
+            fs::write(folder.path().join(format!("{name}.zone")), head + records).unwrap();
+        }
+    }
+    let file = folder.path().join("knot.conf");
+    fs::write(&file, settings).unwrap();
+    command.arg("--config").arg(file);
+    Some(Neighbour::start(command, folder, address, "server started"))
+}
+
+/// A validating resolver that has `zones` from the server at `authority`. Of each it is told a key that nothing is
+/// signed with if `bogus`, and that it is not signed otherwise. None if Unbound is missing and may be.
+pub(crate) fn unbound(authority: SocketAddr, zones: &[(&str, bool)]) -> Option<Neighbour> {
+    let mut command = peer("unbound")?;
+    let (folder, address) = (TempDir::new().unwrap(), free_address());
+    let mut settings = format!(
+        "server:\n  interface: {}@{}\n  directory: \"{}\"\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"\"\n  \
+         use-syslog: no\n  verbosity: 1\n  do-not-query-localhost: no\n  num-threads: 1\n  \
+         module-config: \"validator iterator\"\n",
+        address.ip(),
+        address.port(),
+        folder.path().display(),
+    );
+    for (name, bogus) in zones {
+        settings.push_str(&match bogus {
+            true => format!("  trust-anchor: \"{name}. DS 12345 13 2 {}\"\n", "AB".repeat(32)),
+            false => format!("  domain-insecure: \"{name}\"\n"),
+        });
+        settings.push_str(&format!("  local-zone: \"{name}.\" nodefault\n"));
+    }
+    for (name, _) in zones {
+        let authority = format!("{}@{}", authority.ip(), authority.port());
+        settings.push_str(&format!("stub-zone:\n  name: \"{name}\"\n  stub-addr: {authority}\n"));
+    }
+    let file = folder.path().join("unbound.conf");
+    fs::write(&file, settings).unwrap();
+    command.arg("-d").arg("-c").arg(file);
+    Some(Neighbour::start(command, folder, address, "start of service"))
+}
