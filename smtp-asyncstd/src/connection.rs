@@ -10,7 +10,7 @@ use async_std::channel::Receiver;
 use async_std::task::sleep;
 use futures_io::{AsyncRead, AsyncWrite};
 use smtp_proto::bytes::{Buf, BytesMut};
-use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step};
+use smtp_proto::server::{Facts, Need, Peer, ServerConfig, ServerSession, Step, TlsInfo};
 use smtp_proto::trace::{Recorder, Transcript};
 use smtp_proto::wire::proxy::{Header, Preface};
 use smtp_proto::{RecvBuf, Time, limits};
@@ -19,13 +19,24 @@ use crate::slots::Slot;
 use crate::socket::Socket;
 use crate::stream::Stream;
 
-/// How long a silent connection keeps its receive buffer. Shorter, and each command would allocate anew; longer, and
-/// memory is held for peers that do nothing.
-const KEEP_BUFFER: Duration = Duration::from_secs(1);
+/// How long a silent connection keeps its buffers. Shorter, and each command would allocate anew; longer, and memory is
+/// held for peers that do nothing.
+const KEEP_BUFFERS: Duration = Duration::from_secs(1);
+
+/// Octets read by way of the stack: more than the commands that a client sends at once.
+const COMMANDS: usize = 1_024;
 
 /// One client's connection: a session and the stream it runs over.
+///
+/// It is a pointer in size, so that tasks which own one are small.
 #[derive(Debug)]
 pub struct Connection<S = Socket> {
+    /// Boxed, since an async fn has room for what it is given twice.
+    parts: Box<Parts<S>>,
+}
+
+#[derive(Debug)]
+struct Parts<S> {
     stream: Stream<S>,
     session: ServerSession,
     buffer: RecvBuf,
@@ -35,6 +46,8 @@ pub struct Connection<S = Socket> {
     _slot: Option<Slot>,
     /// By when the PROXY header must be there, as long as it is not.
     proxy_header: Option<Instant>,
+    /// Nothing came for so long that the buffers' memory was given back.
+    idle: bool,
     recorder: Recorder,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -43,6 +56,8 @@ pub struct Connection<S = Socket> {
 /// What ended a wait.
 enum Woke {
     Read(io::Result<usize>),
+    Wrote(io::Result<()>),
+    Shook(io::Result<Box<TlsInfo>>),
     Deadline,
     Stop,
 }
@@ -59,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn of(stream: S, session: ServerSession) -> Self {
-        Self {
+        let parts = Parts {
             stream: Stream::Plain(stream),
             session,
             buffer: RecvBuf::default(),
@@ -68,10 +83,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stop: None,
             _slot: None,
             proxy_header: None,
+            idle: false,
             recorder: Recorder::off(),
             #[cfg(feature = "tls")]
             tls: None,
-        }
+        };
+        Self { parts: Box::new(parts) }
     }
 
     /// A session on a stream where TLS comes first (RFC 8314): the handshake is made before the greeting.
@@ -90,13 +107,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
-        self.tls = Some(tls);
+        self.parts.tls = Some(tls);
         self
     }
 
     pub(crate) fn with_stop(mut self, stop: Receiver<()>, slot: Slot) -> Self {
-        self.stop = Some(stop);
-        self._slot = Some(slot);
+        self.parts.stop = Some(stop);
+        self.parts._slot = Some(slot);
         self
     }
 
@@ -104,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// it ends with [`CloseReason::NoProxyHeader`](crate::CloseReason::NoProxyHeader).
     #[must_use]
     pub fn behind_proxy(mut self, limit: Duration) -> Self {
-        self.proxy_header = Some(self.origin + limit);
+        self.parts.proxy_header = Some(self.parts.origin + limit);
         self
     }
 
@@ -120,17 +137,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// }
     /// ```
     pub fn record<W: fmt::Write + Send + Sync + 'static>(&mut self, transcript: Transcript<W>) {
-        self.recorder = Recorder::of(transcript);
+        self.parts.recorder = Recorder::of(transcript);
     }
 
     /// What is known about the session; beside a token use [`Pending::facts`](crate::Pending::facts).
     pub fn facts(&self) -> &Facts {
-        self.session.facts()
+        self.parts.session.facts()
     }
 
     /// Asks the session to end: 421 at once, or after the transaction in progress.
     pub fn shut_down(&mut self) {
-        self.session.shut_down();
+        self.parts.session.shut_down();
     }
 
     /// The next step; `None` once the session is over.
@@ -141,27 +158,143 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Errors
     /// When reading or writing fails. A peer that is gone is no error but `Step::Reset` and `Step::Close`.
     pub async fn next(&mut self) -> io::Result<Option<Step<'_, '_>>> {
-        self.buffer.consume(std::mem::take(&mut self.used));
-        if let Some(until) = self.proxy_header {
-            self.read_proxy_header(until).await?;
+        let parts = &mut *self.parts;
+        parts.buffer.consume(std::mem::take(&mut parts.used));
+        if let Some(until) = parts.proxy_header {
+            parts.read_proxy_header(until).await?;
         }
-        loop {
-            self.buffer.fit(self.session.room());
-            match self.session.needs(&self.buffer.input(), now(self.origin)) {
-                Need::Step | Need::Nothing => break,
-                Need::Pause(until) => self.pause(until).await?,
-                Need::Flush => self.flush().await?,
-                Need::Upgrade => self.upgrade().await?,
-                Need::Input => self.fill().await?,
-            }
+        while let Some(need) = parts.need() {
+            let woke = parts.wait(need).await;
+            parts.woke(need, woke)?;
         }
-        let mut input = self.buffer.input();
-        let step = self.session.next(&mut input);
-        self.used = input.used();
+        let mut input = parts.buffer.input();
+        let step = parts.session.next(&mut input);
+        parts.used = input.used();
         if let Some(Step::Close(reason)) = &step {
-            self.recorder.note(format_args!("closed: {reason:?}"));
+            parts.recorder.note(format_args!("closed: {reason:?}"));
         }
         Ok(step)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
+    /// What to wait for before the next step; `None` when it is there.
+    fn need(&mut self) -> Option<Need> {
+        // Content is read in place, so its memory is made beforehand. Commands bring theirs with them: `poll_fill`.
+        let room = self.session.room();
+        if room > limits::COMMAND_LINE {
+            self.buffer.fit(room);
+        } else {
+            self.buffer.allow(room);
+        }
+        match self.session.needs(&self.buffer.input(), now(self.origin)) {
+            Need::Step | Need::Nothing => None,
+            need => Some(need),
+        }
+    }
+
+    /// Does what is needed as far as it can be done at once, else waits for it, for the deadline, or for the word to
+    /// stop. While it pauses it reads, so that a peer that goes away or talks is noticed.
+    async fn wait(&mut self, need: Need) -> Woke {
+        let mut timer = pin!(sleep(self.until(need).saturating_duration_since(Instant::now())));
+        let reads = matches!(need, Need::Input | Need::Pause(_));
+        // Nothing is ever sent: the channel's end is the word.
+        let mut told = pin!(self.stop.as_ref().filter(|_| reads).map(Receiver::recv));
+        let Self { stream, session, buffer, recorder, .. } = self;
+        #[cfg(feature = "tls")]
+        let tls = &self.tls;
+        poll_fn(|cx| {
+            let done = match need {
+                Need::Flush => poll_drain(stream, session.output(), recorder, cx).map(Woke::Wrote),
+                #[cfg(feature = "tls")]
+                Need::Upgrade => poll_shake(stream, tls.as_ref(), cx).map(Woke::Shook),
+                #[cfg(not(feature = "tls"))]
+                Need::Upgrade => Poll::Ready(Woke::Shook(Err(no_tls()))),
+                _ => poll_fill(stream, buffer, cx).map(Woke::Read),
+            };
+            if done.is_ready() {
+                return done;
+            }
+            if told.as_mut().as_pin_mut().is_some_and(|told| told.poll(cx).is_ready()) {
+                return Poll::Ready(Woke::Stop);
+            }
+            timer.as_mut().poll(cx).map(|()| Woke::Deadline)
+        })
+        .await
+    }
+
+    /// How long to wait.
+    fn until(&self, need: Need) -> Instant {
+        if let Need::Pause(until) = need {
+            return instant(self.origin, until);
+        }
+        let deadline = self.deadline();
+        if need == Need::Input && !self.idle { deadline.min(Instant::now() + KEEP_BUFFERS) } else { deadline }
+    }
+
+    fn deadline(&self) -> Instant {
+        self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline))
+    }
+
+    fn woke(&mut self, need: Need, woke: Woke) -> io::Result<()> {
+        self.idle = false;
+        match woke {
+            Woke::Read(Ok(0)) => self.session.handle_eof(),
+            Woke::Read(Ok(n)) => {
+                let waiting = self.buffer.waiting();
+                self.recorder.received(&waiting[waiting.len() - n..]);
+            }
+            Woke::Wrote(Ok(())) => {}
+            Woke::Read(Err(error)) if is_gone(&error) => self.session.handle_eof(),
+            Woke::Wrote(Err(error)) if is_gone(&error) => {
+                self.session.output().clear();
+                self.session.handle_eof();
+            }
+            Woke::Read(Err(error)) | Woke::Wrote(Err(error)) => return Err(error),
+            Woke::Shook(shaken) => return self.shook(shaken),
+            Woke::Deadline if matches!(need, Need::Pause(_)) => {}
+            Woke::Deadline if Instant::now() < self.deadline() => self.release(),
+            Woke::Deadline => self.session.handle_timeout(now(self.origin)),
+            Woke::Stop => {
+                self.stop = None;
+                self.session.shut_down();
+            }
+        }
+        Ok(())
+    }
+
+    /// A handshake ended. What the peer sent in clear text behind STARTTLS is dropped.
+    #[cfg(feature = "tls")]
+    fn shook(&mut self, shaken: io::Result<Box<TlsInfo>>) -> io::Result<()> {
+        let info = match shaken {
+            Ok(info) => info,
+            Err(error) if self.tls.is_none() => return Err(error),
+            Err(error) => {
+                self.recorder.note(format_args!("no TLS: {error}"));
+                self.session.tls_failed();
+                return Ok(());
+            }
+        };
+        let mut plaintext = self.buffer.input();
+        self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
+        let upgraded = self.session.tls_established(&mut plaintext, *info, now(self.origin));
+        let dropped = plaintext.used();
+        self.buffer.consume(dropped);
+        upgraded.map_err(io::Error::other)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn shook(&mut self, shaken: io::Result<Box<TlsInfo>>) -> io::Result<()> {
+        shaken.map(drop)
+    }
+
+    /// Gives memory back while nothing happens.
+    fn release(&mut self) {
+        self.idle = true;
+        self.buffer.release();
+        if self.session.output().is_empty() {
+            *self.session.output() = Default::default();
+        }
     }
 
     /// Reads the PROXY header and no octet more: what follows may be a TLS handshake.
@@ -201,152 +334,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.proxy_failed();
         Ok(())
     }
-
-    /// Waits for octets, at most until the session's deadline.
-    async fn fill(&mut self) -> io::Result<()> {
-        let deadline = self.session.deadline().map(|deadline| instant(self.origin, deadline));
-        let keep_until = Instant::now() + KEEP_BUFFER;
-        let until = deadline.map_or(keep_until, |deadline| deadline.min(keep_until));
-        match self.wait(until).await {
-            Woke::Deadline if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
-                self.session.handle_timeout(now(self.origin));
-                Ok(())
-            }
-            Woke::Deadline => {
-                self.release();
-                let woke = self.wait(deadline.unwrap_or_else(far_future)).await;
-                self.woke(woke)
-            }
-            woke => self.woke(woke),
-        }
-    }
-
-    /// Reads while it waits, so that a peer that goes away or talks is noticed.
-    async fn pause(&mut self, until: Time) -> io::Result<()> {
-        let until = instant(self.origin, until);
-        if self.buffer.capacity() > 0 && self.buffer.spare().is_empty() {
-            sleep(until.saturating_duration_since(Instant::now())).await;
-            return Ok(());
-        }
-        match self.wait(until).await {
-            Woke::Deadline => Ok(()),
-            woke => self.woke(woke),
-        }
-    }
-
-    fn woke(&mut self, woke: Woke) -> io::Result<()> {
-        match woke {
-            Woke::Read(Ok(0)) => self.session.handle_eof(),
-            Woke::Read(Ok(n)) => {
-                let waiting = self.buffer.waiting();
-                self.recorder.received(&waiting[waiting.len() - n..]);
-            }
-            Woke::Read(Err(error)) if is_gone(&error) => self.session.handle_eof(),
-            Woke::Read(Err(error)) => return Err(error),
-            Woke::Deadline => self.session.handle_timeout(now(self.origin)),
-            Woke::Stop => self.session.shut_down(),
-        }
-        Ok(())
-    }
-
-    async fn wait(&mut self, until: Instant) -> Woke {
-        let room = self.session.room();
-        let Self { stream, buffer, stop, .. } = self;
-        let mut timer = pin!(sleep(until.saturating_duration_since(Instant::now())));
-        let stopped = async {
-            match stop {
-                Some(told) => {
-                    // Nothing is ever sent: the channel's end is the word.
-                    let _ = told.recv().await;
-                    *stop = None;
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let mut stopped = pin!(stopped);
-        poll_fn(|cx| {
-            if let Poll::Ready(read) = poll_fill(stream, buffer, room, cx) {
-                return Poll::Ready(Woke::Read(read));
-            }
-            if stopped.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Woke::Stop);
-            }
-            timer.as_mut().poll(cx).map(|()| Woke::Deadline)
-        })
-        .await
-    }
-
-    /// Writes what the stream takes, at most until the session's deadline.
-    async fn flush(&mut self) -> io::Result<()> {
-        let until =
-            self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline));
-        let Self { stream, session, recorder, .. } = self;
-        let output = session.output();
-        let mut timer = pin!(sleep(until.saturating_duration_since(Instant::now())));
-        let wrote = poll_fn(|cx| {
-            if let Poll::Ready(wrote) = poll_drain(stream, output, recorder, cx) {
-                return Poll::Ready(Some(wrote));
-            }
-            timer.as_mut().poll(cx).map(|()| None)
-        })
-        .await;
-        match wrote {
-            Some(Ok(())) => {}
-            Some(Err(error)) if is_gone(&error) => {
-                self.session.output().clear();
-                self.session.handle_eof();
-            }
-            Some(Err(error)) => return Err(error),
-            None => self.session.handle_timeout(now(self.origin)),
-        }
-        Ok(())
-    }
-
-    /// Shakes hands, at most until the session's deadline. What the peer sent in clear text behind STARTTLS is dropped.
-    #[cfg(feature = "tls")]
-    async fn upgrade(&mut self) -> io::Result<()> {
-        let Some(tls) = self.tls.clone() else { return Err(no_tls()) };
-        let until =
-            self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline));
-        let stream = &mut self.stream;
-        let mut timer = pin!(sleep(until.saturating_duration_since(Instant::now())));
-        let shaken = poll_fn(|cx| match stream.poll_handshake(&tls, cx) {
-            Poll::Ready(shaken) => Poll::Ready(Some(shaken)),
-            Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
-        });
-        match shaken.await {
-            Some(Ok(info)) => {
-                let mut plaintext = self.buffer.input();
-                self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
-                let upgraded = self.session.tls_established(&mut plaintext, *info, now(self.origin));
-                let dropped = plaintext.used();
-                self.buffer.consume(dropped);
-                upgraded.map_err(io::Error::other)
-            }
-            Some(Err(error)) => {
-                self.recorder.note(format_args!("no TLS: {error}"));
-                self.session.tls_failed();
-                Ok(())
-            }
-            None => {
-                self.session.handle_timeout(now(self.origin));
-                Ok(())
-            }
-        }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    async fn upgrade(&mut self) -> io::Result<()> {
-        Err(no_tls())
-    }
-
-    /// Gives memory back while nothing happens.
-    fn release(&mut self) {
-        self.buffer.release();
-        if self.session.output().is_empty() {
-            *self.session.output() = Default::default();
-        }
-    }
 }
 
 #[cfg(unix)]
@@ -355,28 +342,31 @@ impl Connection {
     /// the system can't tell (it is Linux that can), or has no descriptor left.
     #[must_use]
     pub fn watch(&self) -> Option<crate::HangUp> {
-        self.stream.hang_up()
+        self.parts.stream.hang_up()
     }
 }
 
-/// Reads into the buffer; where it was released, by way of the stack, so that waiting needs no memory.
+/// Reads into the buffer; where that is small, by way of the stack, so that waiting needs no memory. Pending while nothing
+/// more may be read.
 fn poll_fill<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut RecvBuf,
-    room: usize,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    if buffer.capacity() > 0 {
+    if buffer.vacant() == 0 {
+        return Poll::Pending;
+    }
+    if buffer.capacity() >= limits::COMMAND_LINE {
         let n = ready!(Pin::new(stream).poll_read(cx, buffer.spare()))?;
         buffer.commit(n);
         return Poll::Ready(Ok(n));
     }
-    let mut octets = [0; 1024];
-    let n = ready!(Pin::new(stream).poll_read(cx, &mut octets))?;
-    if n > 0 {
-        buffer.fit(room.max(n));
-        buffer.spare()[..n].copy_from_slice(&octets[..n]);
-        buffer.commit(n);
+    let mut octets = [0; COMMANDS];
+    let n = ready!(Pin::new(stream).poll_read(cx, &mut octets[..COMMANDS.min(buffer.vacant())]))?;
+    buffer.append(&octets[..n]);
+    if n == COMMANDS {
+        // There is more, so it is read in place from now on.
+        buffer.fit(limits::COMMAND_LINE);
     }
     Poll::Ready(Ok(n))
 }
@@ -397,6 +387,16 @@ fn poll_drain<S: AsyncWrite + Unpin>(
         output.advance(n);
     }
     Pin::new(stream).poll_flush(cx)
+}
+
+#[cfg(feature = "tls")]
+fn poll_shake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut Stream<S>,
+    tls: Option<&Arc<rustls::ServerConfig>>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Box<TlsInfo>>> {
+    let Some(tls) = tls else { return Poll::Ready(Err(no_tls())) };
+    stream.poll_handshake(tls, cx)
 }
 
 fn no_tls() -> io::Error {
@@ -420,4 +420,30 @@ fn instant(origin: Instant, time: Time) -> Instant {
 /// Thirty years: a wait without an end that every timer can hold.
 fn far_future() -> Instant {
     Instant::now() + Duration::from_secs(86_400 * 365 * 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn handle(mut connection: Connection) {
+        while let Ok(Some(step)) = connection.next().await {
+            step.accept();
+        }
+    }
+
+    /// Whoever needs more raises these knowingly: ten thousand wait at a time.
+    #[test]
+    fn a_waiting_connection_stays_small() {
+        assert_eq!(size_of::<Connection>(), size_of::<usize>(), "the part that an async fn holds twice");
+        assert!(size_of::<Parts<Socket>>() <= 800, "{}", size_of::<Parts<Socket>>());
+        #[cfg(unix)]
+        {
+            let socket = Socket::Unix(async_std::os::unix::net::UnixStream::pair().unwrap().0);
+            let mut connection = Connection::over(socket, ServerConfig::new("mx.example").unwrap());
+            assert!(size_of_val(&connection.next()) <= 320, "{}", size_of_val(&connection.next()));
+            let future = handle(connection);
+            assert!(size_of_val(&future) <= 344, "{}", size_of_val(&future));
+        }
+    }
 }

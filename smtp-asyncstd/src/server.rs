@@ -18,7 +18,7 @@ use smtp_proto::server::{Peer, ServerConfig, contains};
 use crate::connection::Connection;
 use crate::message::{Message, collect};
 use crate::slots::{Slot, Slots};
-use crate::socket::{Listener, Socket};
+use crate::socket::{Listener, Socket, bind_tcp};
 
 /// Wait after an accept that failed for want of descriptors or memory: long enough not to spin, short enough not to
 /// be noticed.
@@ -115,7 +115,7 @@ impl Builder {
     /// # Errors
     /// When the address can't be bound.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Server> {
-        Ok(self.listen(TcpListener::bind(address).await?))
+        Ok(self.listen(bind_tcp(address).await?))
     }
 
     /// Binds a Unix socket at `path`. One that a process left behind is replaced; permissions are those that the

@@ -5,10 +5,15 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use async_std::net::{TcpListener, TcpStream};
+use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
 #[cfg(unix)]
 use async_std::os::unix::net::{UnixListener, UnixStream};
 use futures_io::{AsyncRead, AsyncWrite};
+
+/// Connections that may wait to be accepted. With the usual 128, some of a thousand that come at once are lost: their
+/// clients, for whom the handshake is done, wait in vain for a greeting. The system may lower it (somaxconn).
+#[cfg(unix)]
+const BACKLOG: i32 = 1_024;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -118,6 +123,15 @@ impl Listener {
     }
 }
 
+/// Binds a TCP socket, as [`TcpListener::bind`] does but for its backlog.
+pub(crate) async fn bind_tcp(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await?;
+    // It listens already; said again, the backlog changes.
+    #[cfg(unix)]
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
 /// Binds a Unix socket. One that a process left behind when it ended is replaced, one that is in use is not.
 #[cfg(unix)]
 pub(crate) fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
@@ -136,4 +150,18 @@ pub(crate) fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
         bound => bound,
     };
     Ok(bound?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_come_at_once_wait_to_be_accepted() {
+        let listener = async_std::task::block_on(bind_tcp("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(5));
+        let clients: Result<Vec<_>, _> = (0..300).map(|_| connect()).collect();
+        assert_eq!(clients.unwrap().len(), 300, "nobody accepts yet");
+    }
 }
