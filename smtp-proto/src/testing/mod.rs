@@ -6,10 +6,12 @@ pub mod oracle;
 mod policy;
 mod run;
 mod script;
+mod talk;
 mod transcripts;
 
 pub use catch::{Catch, Catching, Mail};
 pub use policy::Policy;
 pub use run::{Cut, Run};
 pub use script::{Script, Turn};
+pub use talk::{Letter, Talk, Task};
 pub use transcripts::TRANSCRIPTS;
