@@ -28,6 +28,12 @@ impl QueueId {
         Self(digits)
     }
 
+    /// Reads an id as it was written; none if it never was one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; Self::DIGITS] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|digit| BASE32.contains(digit)).then_some(Self(digits))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         // INVARIANT: every octet comes from BASE32.
         std::str::from_utf8(&self.0).expect("base32 is ASCII")
@@ -88,6 +94,9 @@ mod tests {
     #[test]
     fn an_id_is_its_time_then_its_process() {
         assert_eq!(QueueId::new(0, 0).as_str(), "000000000000000");
+        assert_eq!(QueueId::parse("000000000000000"), Some(QueueId::new(0, 0)));
+        assert_eq!(QueueId::parse("00000000000000I"), None, "a letter that is not used");
+        assert_eq!(QueueId::parse("0"), None, "too short");
         assert_eq!(QueueId::new(31, 0).as_str(), "0000000000Z0000");
         assert_eq!(QueueId::new(32, 0xF_FFFF).as_str(), "00000000010ZZZZ");
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub(crate) use self::disk::RealDisk;
+pub(crate) use self::disk::{Disk, RealDisk};
 pub(crate) use self::maildir::Maildirs;
 pub(crate) use self::upload::Upload;
 use crate::directory::User;

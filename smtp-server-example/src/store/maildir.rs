@@ -311,6 +311,12 @@ mod tests {
         fn sync_folder(&self, folder: &Path) -> io::Result<()> {
             self.step(|disk| disk.sync_folder(folder))
         }
+        fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>> {
+            self.step(|disk| disk.open(path))
+        }
+        fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+            self.step(|disk| disk.names(folder))
+        }
     }
 
     fn deliver_to_two<D: Disk>(bench: &OnDisk<D>) -> io::Result<Receipt> {
@@ -396,6 +402,12 @@ mod tests {
             fn sync_folder(&self, folder: &Path) -> io::Result<()> {
                 self.add("sync", folder);
                 RealDisk.sync_folder(folder)
+            }
+            fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>> {
+                RealDisk.open(path)
+            }
+            fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+                RealDisk.names(folder)
             }
         }
         let bench = OnDisk::new(Notes::default());

@@ -1,0 +1,320 @@
+//! What the queue knows about a message.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use smtp_proto::wire::params::{Notify, Ret};
+
+use crate::queue_id::QueueId;
+
+/// A delivery: the recipients of one message that go the same way together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DeliveryId(pub(crate) i64);
+
+/// One recipient of one message. Never used again, as it is part of a file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RcptId(pub(crate) i64);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for RcptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a delivery goes: a recipient's domain in lower case, or [`LOCAL`](Self::LOCAL).
+///
+/// Hosts, addresses and TLS are looked up at each attempt, since they may change while a mail waits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RouteKey(String);
+
+impl RouteKey {
+    /// The way to the mailboxes here. Not a domain's name: a domain has a dot, is one label in an MX's eyes, or is a
+    /// literal; none has a blank.
+    const LOCAL_KEY: &'static str = "local mailboxes";
+
+    pub(crate) fn local() -> Self {
+        Self(Self::LOCAL_KEY.to_owned())
+    }
+
+    /// The way to `domain`, a domain or an address literal.
+    pub(crate) fn domain(domain: &str) -> Self {
+        Self(domain.to_ascii_lowercase())
+    }
+
+    /// As it was stored.
+    pub(crate) const fn stored(key: String) -> Self {
+        Self(key)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.0 == Self::LOCAL_KEY
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_local() { "local" } else { &self.0 })
+    }
+}
+
+/// Defines an enum that is stored as a word.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            pub(crate) const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The other way round; none for a word that no version of ours writes.
+            pub(crate) fn of(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+words! {
+    /// Whose mail it is.
+    Kind {
+        /// Somebody's.
+        Mail = "mail",
+        /// A notification of ours (RFC 3461).
+        Dsn = "dsn",
+    }
+}
+
+words! {
+    /// What its sender declared the content to be (RFC 6152, RFC 3030).
+    BodyType {
+        /// Nothing, or `BODY=7BIT`.
+        SevenBit = "7bit",
+        EightBit = "8bitmime",
+        Binary = "binarymime",
+    }
+}
+
+words! {
+    /// Where a delivery stands. That it is being tried is known in RAM only.
+    DeliveryState {
+        /// To be tried, now or later.
+        Ready = "ready",
+        /// The final dot may have been sent and its answer was not seen.
+        Dot = "dot",
+        /// Waits for the operator.
+        Hold = "hold",
+        /// No recipient waits any more.
+        Done = "done",
+    }
+}
+
+words! {
+    /// Where a recipient stands.
+    RcptState {
+        /// Not settled.
+        Wait = "wait",
+        /// The next host, or the mailbox, has it.
+        Accepted = "accepted",
+        /// It will never be taken.
+        Refused = "refused",
+        /// It was not taken in time.
+        Expired = "expired",
+        /// Time is over, and an attempt without an answer may have succeeded.
+        Unknown = "unknown",
+        /// The stored octets are not those that we took.
+        Corrupt = "corrupt",
+        /// The operator took it out.
+        Dropped = "dropped",
+    }
+}
+
+/// A message to be stored.
+#[derive(Clone, Debug)]
+pub(crate) struct NewMessage {
+    pub(crate) envelope: Envelope,
+    /// Headers of ours, which stand above the body. They are kept apart, so that the body is never rewritten.
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) body: Body,
+    /// Waits for the operator from the start, for this reason.
+    pub(crate) hold: Option<String>,
+    /// Never empty; no address is in it twice.
+    pub(crate) deliveries: Vec<NewDelivery>,
+}
+
+/// What a message's envelope says, and who brought it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    pub(crate) id: QueueId,
+    /// The reverse-path without its brackets; empty for the null one.
+    pub(crate) sender: String,
+    /// ENVID as it was sent: xtext.
+    pub(crate) envid: Option<String>,
+    pub(crate) ret: Option<Ret>,
+    pub(crate) body_type: BodyType,
+    pub(crate) smtputf8: bool,
+    pub(crate) requiretls: bool,
+    pub(crate) kind: Kind,
+    pub(crate) user: Option<String>,
+    pub(crate) client: Option<String>,
+    pub(crate) hello: Option<String>,
+    pub(crate) tls: Option<String>,
+    pub(crate) arrived: Timestamp,
+    /// From then on a temporary failure is final.
+    pub(crate) expires: Timestamp,
+}
+
+/// Where a message's octets are, without the prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) octets: u64,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the row.
+    Row(Vec<u8>),
+    /// In this file of the spool, which is durable already.
+    File(String),
+}
+
+/// Recipients that go the same way.
+#[derive(Clone, Debug)]
+pub(crate) struct NewDelivery {
+    pub(crate) route: RouteKey,
+    /// When its sender is told that it is late; none for mail that nobody is told about.
+    pub(crate) warn: Option<Timestamp>,
+    pub(crate) rcpts: Vec<NewRcpt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewRcpt {
+    pub(crate) address: String,
+    /// ORCPT as it was sent: `rfc822;` and xtext.
+    pub(crate) orcpt: Option<String>,
+    pub(crate) notify: Option<Notify>,
+}
+
+/// A delivery to be scheduled: all that the schedule keeps of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: DeliveryId,
+    pub(crate) route: RouteKey,
+    pub(crate) next: Timestamp,
+    /// When somebody has to be told something even if it can't be tried: it is late, or its time is over.
+    pub(crate) deadline: Timestamp,
+    pub(crate) octets: u64,
+}
+
+/// A delivery to be tried: everything about it but its body's octets.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) epoch: i64,
+    pub(crate) route: RouteKey,
+    pub(crate) envelope: Envelope,
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) body: Body,
+    pub(crate) warn: Option<Timestamp>,
+    /// Attempts before this one.
+    pub(crate) attempts: u32,
+    /// An earlier process left it: perhaps tried, perhaps delivered.
+    pub(crate) adopted: bool,
+    /// Those that wait.
+    pub(crate) rcpts: Vec<Rcpt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rcpt {
+    pub(crate) id: RcptId,
+    pub(crate) address: String,
+    pub(crate) orcpt: Option<String>,
+    pub(crate) notify: Option<Notify>,
+    /// An earlier attempt ended without an answer to its final dot.
+    pub(crate) unsure: bool,
+}
+
+/// What an attempt changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Settlement {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) epoch: i64,
+    /// The recipients that are told about; the others stay as they are.
+    pub(crate) rcpts: Vec<Settled>,
+    /// When it is tried again, if somebody waits still.
+    pub(crate) next: Timestamp,
+    /// When its sender is told that it is late, from now on.
+    pub(crate) warn: Option<Timestamp>,
+    /// None if it was given no try.
+    pub(crate) attempt: Option<Attempt>,
+    /// Notifications, stored in the same commit or not at all.
+    pub(crate) notices: Vec<NewMessage>,
+    pub(crate) route: Option<RouteState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) id: RcptId,
+    pub(crate) state: RcptState,
+    pub(crate) unsure: bool,
+    pub(crate) reply: String,
+    pub(crate) mx: Option<String>,
+    pub(crate) tls: Option<String>,
+}
+
+/// One try, for whoever asks later what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) began: Timestamp,
+    pub(crate) ended: Timestamp,
+    pub(crate) mx: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) tls: Option<String>,
+    pub(crate) phase: Option<String>,
+    pub(crate) outcome: String,
+    pub(crate) transcript: Option<String>,
+}
+
+/// What is known about a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RouteState {
+    pub(crate) key: RouteKey,
+    /// Times in a row that it could not be reached.
+    pub(crate) failures: u32,
+    /// Not tried before.
+    pub(crate) not_before: Timestamp,
+    pub(crate) why: String,
+}
+
+/// `NOTIFY` as it is stored: in the words of the parameter.
+pub(crate) fn notify_word(notify: Notify) -> String {
+    if notify.is_never() {
+        return "NEVER".to_owned();
+    }
+    let all = [(Notify::SUCCESS, "SUCCESS"), (Notify::FAILURE, "FAILURE"), (Notify::DELAY, "DELAY")];
+    let words: Vec<_> = all.iter().filter(|(one, _)| notify.contains(*one)).map(|(_, word)| *word).collect();
+    words.join(",")
+}
+
+pub(crate) fn notify_of(words: &str) -> Notify {
+    words.split(',').fold(Notify::NEVER, |notify, word| match word {
+        "SUCCESS" => notify.with(Notify::SUCCESS),
+        "FAILURE" => notify.with(Notify::FAILURE),
+        "DELAY" => notify.with(Notify::DELAY),
+        _ => notify,
+    })
+}

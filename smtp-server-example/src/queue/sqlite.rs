@@ -1,0 +1,351 @@
+//! The queue on SQLite: one file, one writer, a write-ahead log that is synced before a commit returns.
+
+mod change;
+mod read;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+pub(crate) use self::read::SqliteReader;
+use super::lock::Lock;
+use super::store::{Change, Effect, Store, StoreError, Trouble};
+
+/// The tables' version, kept in `user_version`. A file of a later one is refused, not guessed at.
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = include_str!("sqlite/schema.sql");
+
+/// A log larger than this is written back when nothing waits. SQLite's own size is a checkpoint in the middle of a
+/// commit, which somebody's `250` would wait for.
+const LOG_AT_REST: u64 = 4 << 20;
+
+/// A log larger than this is written back even if somebody waits, so that it does not grow for ever.
+const LOG_AT_MOST: u64 = 32 << 20;
+
+/// The writing side.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    db: Connection,
+    file: PathBuf,
+    node: String,
+    epoch: i64,
+}
+
+/// What the start found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The number of this run.
+    pub(crate) epoch: i64,
+    /// The last run ended in order.
+    pub(crate) clean: bool,
+    /// Deliveries that the last run left.
+    pub(crate) adopted: usize,
+    /// The files of the spool that rows refer to.
+    pub(crate) files: Vec<String>,
+}
+
+impl Sqlite {
+    /// The file's name in the queue's folder.
+    pub(crate) const FILE: &str = "queue.db";
+
+    /// Opens or makes the queue in a folder, and takes over what an earlier run left.
+    ///
+    /// The order is: settings of SQLite, which are read back; a check of the whole file unless it was closed in order;
+    /// a new epoch, with which nothing that an earlier run may still say is believed; adoption.
+    pub(crate) fn start(lock: &Lock, node: &str, now: Timestamp) -> Result<(Self, Start), StoreError> {
+        let file = lock.folder().join(Self::FILE);
+        let mut db = Connection::open(&file)?;
+        configure(&db)?;
+        migrate(&mut db)?;
+        let clean = closed_in_order(&db)?;
+        if !clean {
+            check(&db)?;
+        }
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let epoch = next_epoch(&tx, node, now)?;
+        let adopted = adopt(&tx, node, epoch)?;
+        let files = files(&tx)?;
+        tx.execute("INSERT OR REPLACE INTO meta VALUES ('closed', 'no')", [])?;
+        tx.commit()?;
+        let start = Start { epoch, clean, adopted, files };
+        Ok((Self { db, file, node: node.to_owned(), epoch }, start))
+    }
+
+    /// Opens the queue for a single order, while no server runs: nothing is adopted.
+    pub(crate) fn open_at_rest(lock: &Lock) -> Result<Self, StoreError> {
+        let file = lock.folder().join(Self::FILE);
+        let mut db = Connection::open(&file)?;
+        configure(&db)?;
+        migrate(&mut db)?;
+        let (node, epoch) = db
+            .query_row("SELECT node, epoch FROM node ORDER BY seen_at DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?
+            .unwrap_or_default();
+        Ok(Self { db, file, node, epoch })
+    }
+
+    /// A reader of the same file.
+    pub(crate) fn reader(&self) -> SqliteReader {
+        SqliteReader::new(self.file.clone())
+    }
+
+    fn log_octets(&self) -> u64 {
+        let mut name = self.file.clone().into_os_string();
+        name.push("-wal");
+        std::fs::metadata(name).map_or(0, |meta| meta.len())
+    }
+
+    fn write_log_back(&self, at: u64) {
+        if self.log_octets() > at {
+            // Readers may keep it from being complete; then the next one is.
+            let _ = self.db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Result<Effect, StoreError>>, StoreError> {
+        self.write_log_back(LOG_AT_MOST);
+        let mut tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut effects = Vec::with_capacity(changes.len());
+        for change in changes {
+            let savepoint = tx.savepoint()?;
+            let result = change::make(&savepoint, change, &self.node, self.epoch);
+            match result {
+                Ok(effect) => {
+                    savepoint.commit()?;
+                    effects.push(Ok(effect));
+                }
+                // Dropping the savepoint takes back what the change had done so far.
+                Err(error) if error.kind == Trouble::Wrong => effects.push(Err(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        tx.commit()?;
+        Ok(effects)
+    }
+
+    fn idle(&mut self) {
+        self.write_log_back(LOG_AT_REST);
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES ('closed', 'yes')", [])?;
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+/// Sets what durability hangs on, and reads it back: a build or a file system may not have it.
+fn configure(db: &Connection) -> Result<(), StoreError> {
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 0;",
+    )?;
+    let journal: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    let synchronous: i64 = db.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+    if journal != "wal" || synchronous != 2 {
+        let what =
+            format!("a commit would not be durable: journal_mode {journal}, synchronous {synchronous}");
+        return Err(StoreError::new(Trouble::Wrong, what));
+    }
+    Ok(())
+}
+
+fn migrate(db: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match version {
+        VERSION => Ok(()),
+        0 => {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.execute_batch(SCHEMA)?;
+            tx.execute("INSERT INTO meta VALUES ('closed', 'yes')", [])?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+            tx.commit()?;
+            Ok(())
+        }
+        other => {
+            let what = format!("the queue's tables have version {other}, and this program knows {VERSION}");
+            Err(StoreError::new(Trouble::Wrong, what))
+        }
+    }
+}
+
+fn closed_in_order(db: &Connection) -> Result<bool, StoreError> {
+    let closed: Option<String> =
+        db.query_row("SELECT value FROM meta WHERE key = 'closed'", [], |row| row.get(0)).optional()?;
+    Ok(closed.as_deref() == Some("yes"))
+}
+
+fn check(db: &Connection) -> Result<(), StoreError> {
+    let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::new(Trouble::Corrupt, found)) }
+}
+
+fn next_epoch(tx: &Transaction<'_>, node: &str, now: Timestamp) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO node (node, epoch, seen_at) VALUES (?1, 1, ?2)
+        ON CONFLICT (node) DO UPDATE SET epoch = epoch + 1, seen_at = ?2 RETURNING epoch";
+    Ok(tx.query_row(sql, params![node, now.as_millisecond()], |row| row.get(0))?)
+}
+
+/// Makes this run the owner of all that is not done. There is one node, so whoever owned it before is gone: the lock
+/// says so.
+fn adopt(tx: &Transaction<'_>, node: &str, epoch: i64) -> Result<usize, StoreError> {
+    let sql = "UPDATE delivery SET owner = ?1, epoch = ?2, adopted = adopted + 1,
+            abandoned = abandoned + (state = 'dot'),
+            state = CASE WHEN state = 'hold' OR state = 'dot' AND abandoned >= 2 THEN 'hold' ELSE 'ready' END
+        WHERE state <> 'done'";
+    Ok(tx.execute(sql, params![node, epoch])?)
+}
+
+fn files(tx: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
+    let mut query = tx.prepare("SELECT file FROM body WHERE file IS NOT NULL")?;
+    let files = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(files)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Trouble::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::Busy,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Corrupt,
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                Trouble::Wrong
+            }
+            None => Trouble::Corrupt,
+            Some(_) => Trouble::Io,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// For messages about where the queue is.
+pub(crate) fn file_in(folder: &Path) -> PathBuf {
+    folder.join(Sqlite::FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::super::conformance::{self, Bench, at, commit, message, settlement};
+    use super::super::model::RcptState;
+    use super::super::store::Reader as _;
+    use super::*;
+
+    struct Folder(TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(TempDir::new().unwrap())
+        }
+
+        fn try_start(&self, now: Timestamp) -> Result<(Sqlite, Start), StoreError> {
+            Sqlite::start(&Lock::take(self.0.path()).unwrap().expect("one at a time"), "mx.example.test", now)
+        }
+    }
+
+    impl Bench for Folder {
+        type Store = Sqlite;
+        type Reader = SqliteReader;
+
+        fn start(&self, now: Timestamp) -> (Sqlite, SqliteReader) {
+            let (store, _) = self.try_start(now).unwrap();
+            let reader = store.reader();
+            (store, reader)
+        }
+    }
+
+    #[test]
+    fn sqlite_keeps_the_rules_of_a_store() {
+        conformance::all(Folder::new);
+    }
+
+    #[test]
+    fn durability_is_set_and_read_back() {
+        let folder = Folder::new();
+        let (store, _) = folder.try_start(at(0)).unwrap();
+        let pragma = |name: &str| -> rusqlite::types::Value {
+            store.db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        for (name, want) in [("synchronous", 2), ("wal_autocheckpoint", 0), ("foreign_keys", 1)] {
+            assert_eq!(pragma(name), want.into(), "{name}");
+        }
+        let memory = Connection::open_in_memory().unwrap();
+        assert_eq!(
+            configure(&memory).unwrap_err().kind,
+            Trouble::Wrong,
+            "where there is no log, it is not believed"
+        );
+    }
+
+    #[test]
+    fn a_run_has_a_new_epoch_and_knows_how_the_last_one_ended() {
+        let folder = Folder::new();
+        for (close, want) in [(false, (1, true)), (true, (2, false)), (false, (3, true))] {
+            let (mut store, start) = folder.try_start(at(0)).unwrap();
+            assert_eq!((start.epoch, start.clean), want);
+            if close {
+                store.close().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_refuses_the_batch_and_room_heals_it() {
+        let folder = Folder::new();
+        let (mut store, reader) = folder.start(at(0));
+        let entry =
+            commit(&mut store, Change::Enqueue(Box::new(message(&[&["b@one.example"]])))).unwrap().entries;
+        let job = reader.job(entry[0].id).unwrap().unwrap();
+        let limit = |store: &Sqlite, pages: i64| {
+            store.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        };
+        limit(&store, 1);
+        let mut large = message(&[&["c@two.example"]]);
+        large.prefix = vec![b'x'; 100_000];
+        let settled = Change::Settle(Box::new(settlement(&job, &[RcptState::Accepted])));
+        let error = store.commit(&[settled.clone(), Change::Enqueue(Box::new(large.clone()))]).unwrap_err();
+        assert_eq!((error.kind, error.reply().code()), (Trouble::Full, 452));
+        assert!(reader.job(job.delivery).unwrap().is_some(), "nothing of the batch was made");
+        limit(&store, 1_000_000);
+        let answers = store.commit(&[settled, Change::Enqueue(Box::new(large))]).unwrap();
+        assert!(answers.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_later_version_and_a_file_that_is_none_are_refused() {
+        let folder = Folder::new();
+        let (store, _) = folder.try_start(at(0)).unwrap();
+        store.db.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        drop(store);
+        let error = folder.try_start(at(1)).unwrap_err();
+        assert!(error.text.contains("version 2"), "{error}");
+        std::fs::remove_file(file_in(folder.0.path())).unwrap();
+        std::fs::write(file_in(folder.0.path()), [b'x'; 4_096]).unwrap();
+        assert_eq!(folder.try_start(at(1)).unwrap_err().kind, Trouble::Corrupt);
+    }
+
+    #[test]
+    fn the_log_is_written_back_when_nothing_waits() {
+        let folder = Folder::new();
+        let (mut store, _) = folder.start(at(0));
+        while store.log_octets() <= LOG_AT_REST {
+            let mut large = message(&[&["c@two.example"]]);
+            large.prefix = vec![b'x'; 1 << 20];
+            commit(&mut store, Change::Enqueue(Box::new(large))).unwrap();
+        }
+        let pages = |store: &Sqlite| std::fs::metadata(&store.file).unwrap().len();
+        let before = pages(&store);
+        store.idle();
+        assert!(pages(&store) > before + LOG_AT_REST / 2, "the tables' file has it now");
+    }
+}

@@ -1,0 +1,363 @@
+//! What each change does to the rows.
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::read::{entry, matching};
+use crate::queue::model::{
+    DeliveryId, DeliveryState, Kind, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
+    Settled, Settlement, notify_word,
+};
+use crate::queue::store::{Change, Effect, Order, StoreError, Trouble, Verb};
+use crate::queue_id::QueueId;
+
+/// Attempts that are kept of a delivery, the newest.
+const ATTEMPTS_KEPT: i64 = 20;
+
+pub(super) fn make(db: &Connection, change: &Change, node: &str, epoch: i64) -> Result<Effect, StoreError> {
+    match change {
+        Change::Enqueue(message) => enqueue(db, message, node, epoch),
+        Change::Withdraw(id) => withdraw(db, *id),
+        Change::Settle(settlement) => settle(db, settlement, node, epoch),
+        Change::Order(order) => obey(db, order),
+        Change::Forget(before) => forget(db, *before),
+    }
+}
+
+fn millis(time: Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+fn enqueue(db: &Connection, message: &NewMessage, node: &str, epoch: i64) -> Result<Effect, StoreError> {
+    let (data, file) = match &message.body.place {
+        Place::Row(data) => (Some(data), None),
+        Place::File(file) => (None, Some(file)),
+    };
+    let octets = i64::try_from(message.body.octets).unwrap_or(i64::MAX);
+    db.prepare_cached("INSERT INTO body (size, sha256, data, file) VALUES (?, ?, ?, ?)")?
+        .execute(params![octets, message.body.sha256, data, file])?;
+    let body = db.last_insert_rowid();
+    let envelope = &message.envelope;
+    let sql =
+        "INSERT INTO message (queue_id, body_id, octets, prefix, sender, envid, ret, body_type, smtputf8,
+            requiretls, kind, auth_user, client_ip, helo, tls, arrived_at, expires_at, hold_why)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        envelope.id.as_str(),
+        body,
+        octets,
+        message.prefix,
+        envelope.sender,
+        envelope.envid,
+        envelope.ret.map(|ret| ret.as_str()),
+        envelope.body_type.word(),
+        envelope.smtputf8,
+        envelope.requiretls,
+        envelope.kind.word(),
+        envelope.user,
+        envelope.client,
+        envelope.hello,
+        envelope.tls,
+        millis(envelope.arrived),
+        millis(envelope.expires),
+        message.hold,
+    ])?;
+    let row = db.last_insert_rowid();
+    let mut effect = Effect { messages: vec![envelope.id], ..Effect::default() };
+    let state = if message.hold.is_some() { DeliveryState::Hold } else { DeliveryState::Ready };
+    for delivery in &message.deliveries {
+        let id = insert_delivery(db, row, delivery, state, (node, epoch, envelope.arrived))?;
+        if state == DeliveryState::Ready {
+            effect.entries.extend(entry(db, id)?);
+        }
+    }
+    Ok(effect)
+}
+
+fn insert_delivery(
+    db: &Connection,
+    message: i64,
+    delivery: &NewDelivery,
+    state: DeliveryState,
+    (node, epoch, arrived): (&str, i64, Timestamp),
+) -> Result<DeliveryId, StoreError> {
+    let sql = "INSERT INTO delivery (msg_id, route_key, owner, epoch, state, next_at, warn_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        message,
+        delivery.route.as_str(),
+        node,
+        epoch,
+        state.word(),
+        millis(arrived),
+        delivery.warn.map(millis),
+    ])?;
+    let id = db.last_insert_rowid();
+    let sql = "INSERT INTO rcpt (delivery_id, address, orcpt, notify, state) VALUES (?, ?, ?, ?, 'wait')";
+    let mut insert = db.prepare_cached(sql)?;
+    for rcpt in &delivery.rcpts {
+        insert.execute(params![id, rcpt.address, rcpt.orcpt, rcpt.notify.map(notify_word)])?;
+    }
+    Ok(DeliveryId(id))
+}
+
+fn withdraw(db: &Connection, id: QueueId) -> Result<Effect, StoreError> {
+    let row: Option<i64> = db
+        .query_row("SELECT msg_id FROM message WHERE queue_id = ?", [id.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(row) = row else { return Ok(Effect::default()) };
+    let mut effect = Effect { messages: vec![id], ..Effect::default() };
+    let mut query = db.prepare_cached("SELECT delivery_id FROM delivery WHERE msg_id = ?")?;
+    effect.gone = query.query_map([row], |row| row.get(0).map(DeliveryId))?.collect::<Result<_, _>>()?;
+    effect.files.extend(remove_body(db, row)?);
+    remove_rows(db, row)?;
+    Ok(effect)
+}
+
+/// What was true of a delivery before it is settled.
+struct Before {
+    message: i64,
+    epoch: i64,
+    state: DeliveryState,
+    attempts: i64,
+}
+
+fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> Result<Effect, StoreError> {
+    let id = settlement.delivery;
+    let before = before(db, id)?;
+    // Whoever brings it, an acceptance is a fact. The rest counts only if the delivery is still the one that was given
+    // out, and still to be made.
+    let counts = before.epoch == settlement.epoch && before.state != DeliveryState::Done;
+    let ended = settlement.attempt.as_ref().map_or(settlement.next, |attempt| attempt.ended);
+    for rcpt in &settlement.rcpts {
+        if counts || rcpt.state == RcptState::Accepted {
+            settle_rcpt(db, id, rcpt, ended)?;
+        }
+    }
+    let mut effect = Effect::default();
+    if counts {
+        note_attempt(db, settlement, before.attempts + 1, node)?;
+        for notice in &settlement.notices {
+            debug_assert!(notice.envelope.kind == Kind::Dsn, "only notices ride along");
+            let stored = enqueue(db, notice, node, epoch)?;
+            effect.entries.extend(stored.entries);
+            effect.messages.extend(stored.messages);
+        }
+    }
+    if let Some(route) = &settlement.route {
+        note_route(db, route)?;
+    }
+    let sql = "SELECT count(*) FROM rcpt WHERE delivery_id = ? AND state = 'wait'";
+    let waiting: i64 = db.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
+    if waiting == 0 {
+        finish(db, id, before.message, ended, &mut effect)?;
+    } else if before.state == DeliveryState::Ready {
+        effect.entries.extend(entry(db, id)?);
+    } else {
+        effect.gone.push(id);
+    }
+    Ok(effect)
+}
+
+fn before(db: &Connection, id: DeliveryId) -> Result<Before, StoreError> {
+    let sql = "SELECT msg_id, epoch, state, attempts FROM delivery WHERE delivery_id = ?";
+    let row: Option<(i64, i64, String, i64)> = db
+        .prepare_cached(sql)?
+        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    let wrong = |what: String| StoreError::new(Trouble::Wrong, what);
+    let (message, epoch, state, attempts) = row.ok_or_else(|| wrong(format!("there is no delivery {id}")))?;
+    let state =
+        DeliveryState::of(&state).ok_or_else(|| wrong(format!("delivery {id} has the state `{state}`")))?;
+    Ok(Before { message, epoch, state, attempts })
+}
+
+fn settle_rcpt(
+    db: &Connection,
+    delivery: DeliveryId,
+    rcpt: &Settled,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE rcpt SET state = ?3, unsure = ?4, reply = ?5, mx = ?6, tls = ?7, done_at = ?8
+        WHERE rcpt_id = ?1 AND delivery_id = ?2 AND (state = 'wait' OR ?3 = 'accepted')";
+    let done = (rcpt.state != RcptState::Wait).then(|| millis(now));
+    db.prepare_cached(sql)?.execute(params![
+        rcpt.id.0,
+        delivery.0,
+        rcpt.state.word(),
+        rcpt.unsure,
+        rcpt.reply,
+        rcpt.mx,
+        rcpt.tls,
+        done,
+    ])?;
+    Ok(())
+}
+
+fn note_attempt(db: &Connection, settlement: &Settlement, n: i64, node: &str) -> Result<(), StoreError> {
+    let id = settlement.delivery.0;
+    let reply = settlement.rcpts.last().map(|rcpt| rcpt.reply.as_str());
+    let sql = "UPDATE delivery SET next_at = ?2, warn_at = ?3, attempts = attempts + ?4,
+        last_reply = coalesce(?5, last_reply) WHERE delivery_id = ?1";
+    let tried = settlement.attempt.is_some();
+    db.prepare_cached(sql)?.execute(params![
+        id,
+        millis(settlement.next),
+        settlement.warn.map(millis),
+        tried,
+        reply
+    ])?;
+    let Some(attempt) = &settlement.attempt else { return Ok(()) };
+    let sql = "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        id,
+        n,
+        node,
+        millis(attempt.began),
+        millis(attempt.ended),
+        attempt.mx,
+        attempt.ip,
+        attempt.tls,
+        attempt.phase,
+        attempt.outcome,
+        attempt.transcript,
+    ])?;
+    db.prepare_cached("DELETE FROM attempt WHERE delivery_id = ? AND n <= ?")?
+        .execute(params![id, n - ATTEMPTS_KEPT])?;
+    Ok(())
+}
+
+fn note_route(db: &Connection, route: &RouteState) -> Result<(), StoreError> {
+    if route.failures == 0 {
+        db.prepare_cached("DELETE FROM route WHERE route_key = ?")?.execute([route.key.as_str()])?;
+        return Ok(());
+    }
+    db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?)")?.execute(params![
+        route.key.as_str(),
+        route.failures,
+        millis(route.not_before),
+        route.why,
+    ])?;
+    Ok(())
+}
+
+/// Ends a delivery, and its message when it was the last one.
+fn finish(
+    db: &Connection,
+    id: DeliveryId,
+    message: i64,
+    now: Timestamp,
+    effect: &mut Effect,
+) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE delivery SET state = 'done', warn_at = NULL WHERE delivery_id = ?")?
+        .execute([id.0])?;
+    effect.gone.push(id);
+    let sql = "SELECT count(*) FROM delivery WHERE msg_id = ? AND state <> 'done'";
+    let open: i64 = db.prepare_cached(sql)?.query_row([message], |row| row.get(0))?;
+    if open == 0 {
+        db.prepare_cached("UPDATE message SET done_at = ?2 WHERE msg_id = ?1")?
+            .execute(params![message, millis(now)])?;
+        effect.files.extend(remove_body(db, message)?);
+    }
+    Ok(())
+}
+
+/// Takes a message's body away; tells which file is no longer needed once this is committed.
+fn remove_body(db: &Connection, message: i64) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT body_id, file FROM body JOIN message USING (body_id) WHERE msg_id = ?";
+    let found: Option<(i64, Option<String>)> =
+        db.prepare_cached(sql)?.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((body, file)) = found else { return Ok(None) };
+    db.prepare_cached("UPDATE message SET body_id = NULL WHERE msg_id = ?")?.execute([message])?;
+    db.prepare_cached("DELETE FROM body WHERE body_id = ?")?.execute([body])?;
+    Ok(file)
+}
+
+fn remove_rows(db: &Connection, message: i64) -> Result<(), StoreError> {
+    for table in ["attempt", "rcpt"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE delivery_id IN (SELECT delivery_id FROM delivery WHERE msg_id = ?)"
+        );
+        db.prepare_cached(&sql)?.execute([message])?;
+    }
+    db.prepare_cached("DELETE FROM delivery WHERE msg_id = ?")?.execute([message])?;
+    db.prepare_cached("DELETE FROM message WHERE msg_id = ?")?.execute([message])?;
+    Ok(())
+}
+
+fn obey(db: &Connection, order: &Order) -> Result<Effect, StoreError> {
+    let states: &[DeliveryState] = match order.verb {
+        Verb::Retry => &[DeliveryState::Ready],
+        Verb::Hold => &[DeliveryState::Ready, DeliveryState::Dot],
+        Verb::Release => &[DeliveryState::Hold],
+        Verb::Drop => &[DeliveryState::Ready, DeliveryState::Dot, DeliveryState::Hold],
+    };
+    let (condition, mut values) = matching(&order.filter, states, order.now);
+    let sql = format!(
+        "SELECT d.delivery_id, d.msg_id, d.route_key, m.queue_id FROM delivery d JOIN message m USING (msg_id)
+         WHERE {condition} ORDER BY d.delivery_id"
+    );
+    let mut query = db.prepare(&sql)?;
+    let found = query
+        .query_map(params_from_iter(values.drain(..)), |row| {
+            Ok((DeliveryId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<Result<Vec<(DeliveryId, i64, String, String)>, _>>()?;
+    let mut effect = Effect::default();
+    for (id, message, route, name) in found {
+        effect.messages.extend(QueueId::parse(&name));
+        if !order.dry {
+            obey_for(db, order, (id, message, route), &mut effect)?;
+        }
+    }
+    effect.messages.dedup();
+    effect.opened.sort();
+    effect.opened.dedup();
+    Ok(effect)
+}
+
+fn obey_for(
+    db: &Connection,
+    order: &Order,
+    (id, message, route): (DeliveryId, i64, String),
+    effect: &mut Effect,
+) -> Result<(), StoreError> {
+    let set = |sql: &str, values: &[Value]| db.prepare_cached(sql)?.execute(params_from_iter(values));
+    let (id_value, now) = (Value::from(id.0), Value::from(millis(order.now)));
+    match order.verb {
+        Verb::Retry | Verb::Release => {
+            set("UPDATE delivery SET state = 'ready', next_at = ? WHERE delivery_id = ?", &[now, id_value])?;
+            set("UPDATE message SET hold_why = NULL WHERE msg_id = ?", &[Value::from(message)])?;
+            set("DELETE FROM route WHERE route_key = ?", &[Value::from(route.clone())])?;
+            effect.opened.push(RouteKey::stored(route));
+            effect.entries.extend(entry(db, id)?);
+        }
+        Verb::Hold => {
+            set("UPDATE delivery SET state = 'hold' WHERE delivery_id = ?", &[id_value])?;
+            let sql = "UPDATE message SET hold_why = 'held by the operator' WHERE msg_id = ?";
+            set(sql, &[Value::from(message)])?;
+            effect.gone.push(id);
+        }
+        Verb::Drop => {
+            let sql =
+                "UPDATE rcpt SET state = 'dropped', done_at = ? WHERE delivery_id = ? AND state = 'wait'";
+            set(sql, &[now, id_value])?;
+            finish(db, id, message, order.now, effect)?;
+        }
+    }
+    Ok(())
+}
+
+fn forget(db: &Connection, before: Timestamp) -> Result<Effect, StoreError> {
+    let mut query = db.prepare_cached("SELECT msg_id, queue_id FROM message WHERE done_at < ?")?;
+    let old = query
+        .query_map([millis(before)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(i64, String)>, _>>()?;
+    let mut effect = Effect::default();
+    for (message, name) in old {
+        effect.messages.extend(QueueId::parse(&name));
+        remove_rows(db, message)?;
+    }
+    Ok(effect)
+}

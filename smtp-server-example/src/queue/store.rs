@@ -1,0 +1,146 @@
+//! What a queue's store must do. SQLite is one; [`conformance`](super::conformance) holds the rules for all.
+
+use std::fmt;
+use std::io;
+
+use jiff::Timestamp;
+use smtp_proto::wire::reply::Reply;
+
+use super::filter::Filter;
+use super::model::{DeliveryId, Entry, Job, NewMessage, RouteKey, RouteState, Settlement};
+use crate::queue_id::QueueId;
+
+/// One change, which is made as a whole or not at all.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// Takes a message.
+    Enqueue(Box<NewMessage>),
+    /// Takes a message back that nobody was told about.
+    Withdraw(QueueId),
+    /// Notes what an attempt brought.
+    Settle(Box<Settlement>),
+    /// Does what the operator wants.
+    Order(Order),
+    /// Forgets messages that were done before this time.
+    Forget(Timestamp),
+}
+
+/// What the operator wants with messages that [`filter`](Self::filter) matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) verb: Verb,
+    pub(crate) filter: Filter,
+    pub(crate) now: Timestamp,
+    /// Only tell what would be changed.
+    pub(crate) dry: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Makes waiting deliveries due, and opens their routes.
+    Retry,
+    /// Stops trying until released.
+    Hold,
+    /// Makes held deliveries due.
+    Release,
+    /// Ends deliveries without telling anybody. The rows stay, so that it can be seen.
+    Drop,
+}
+
+/// What a change did, as far as others have to act on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    /// To be scheduled, instead of what was scheduled for these before.
+    pub(crate) entries: Vec<Entry>,
+    /// Not to be scheduled any more.
+    pub(crate) gone: Vec<DeliveryId>,
+    /// To be tried again, though they could not be reached.
+    pub(crate) opened: Vec<RouteKey>,
+    /// Files of the spool that no row refers to any more.
+    pub(crate) files: Vec<String>,
+    /// The messages concerned.
+    pub(crate) messages: Vec<QueueId>,
+}
+
+/// The writing side, owned by one thread.
+pub(crate) trait Store: Send + 'static {
+    /// Makes changes in one transaction. When this returns, they are durable.
+    ///
+    /// An answer for each change: one that could not be made does not keep the others from being made. An error of
+    /// the whole means that none was made.
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Result<Effect, StoreError>>, StoreError>;
+
+    /// Has time: nothing waits.
+    fn idle(&mut self);
+
+    /// Notes that everything was ended in order.
+    fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// The reading side, for any thread. It sees what is committed.
+pub(crate) trait Reader: Send + Sync + 'static {
+    /// Everything that waits for its time.
+    fn ready(&self) -> Result<Vec<Entry>, StoreError>;
+
+    /// Destinations that could not be reached.
+    fn routes(&self) -> Result<Vec<RouteState>, StoreError>;
+
+    /// All about a delivery; none if nobody waits for it any more, or it is held.
+    fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError>;
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreError {
+    pub(crate) kind: Trouble,
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No room is left.
+    Full,
+    /// More changes wait already than may.
+    Busy,
+    /// Reading or writing failed. Whether the change was made shows only after a new start.
+    Io,
+    /// What is stored makes no sense.
+    Corrupt,
+    /// The change makes no sense.
+    Wrong,
+    /// The store is closed.
+    Closed,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: Trouble, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// What a client is told whose message could not be stored. Never a 5yz: the fault is ours, it may come again.
+    pub(crate) const fn reply(&self) -> Reply<'static> {
+        match self.kind {
+            Trouble::Full => Reply::new(452, (4, 3, 1), "Not enough room for the message, try again later"),
+            Trouble::Busy => Reply::new(451, (4, 3, 2), "Too much mail at once, try again later"),
+            Trouble::Io | Trouble::Corrupt | Trouble::Wrong | Trouble::Closed => {
+                Reply::new(451, (4, 3, 0), "Could not store the message, try again later")
+            }
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
+            _ => Trouble::Io,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
