@@ -45,9 +45,46 @@ fn every_transcript_file_is_in_the_list() {
     assert_eq!(files, listed);
 }
 
+/// What a server can offer, and the transcript that plays it.
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("250-PIPELINING", "pipelined"),
+    ("250-SIZE 20", "oversize"),
+    ("250-8BITMIME", "8bitmime"),
+    ("250-SMTPUTF8", "smtputf8"),
+    ("250 CHUNKING", "chunking"),
+    ("250-BINARYMIME", "binarymime"),
+    ("250-DSN", "dsn"),
+    ("!250-ENHANCEDSTATUSCODES", "enhancedstatuscodes"),
+    ("250 STARTTLS", "starttls"),
+    ("250-AUTH PLAIN LOGIN", "auth"),
+    ("250-REQUIRETLS", "requiretls"),
+    ("250-LIMITS RCPTMAX=100", "limits"),
+    ("250-DELIVERBY 60", "deliverby"),
+    ("250-FUTURERELEASE 3600 2030-01-01T00:00:00Z", "futurerelease"),
+    ("250 MT-PRIORITY", "mt-priority"),
+    ("250-RRVS", "rrvs"),
+    ("250-ETRN", "etrn"),
+    ("250 XCLIENT NAME ADDR", "xclient"),
+    ("250 XFORWARD NAME ADDR", "xforward"),
+    ("VRFY joe", "vrfy"),
+    ("250-EXPN", "expn"),
+    ("HELP", "help"),
+    ("LHLO", "lmtp"),
+];
+
+#[test]
+fn each_extension_has_its_transcript() {
+    for (keyword, name) in EXTENSIONS {
+        let (_, text) = TRANSCRIPTS.iter().find(|(known, _)| known == name).expect(name);
+        assert!(text.contains(keyword), "{name} does not play {keyword}");
+    }
+}
+
 #[test]
 fn a_transcript_that_is_not_kept_fails() {
     let wrong = [
+        ("S: 220 & !220 mx\n", "a line that must not be there"),
+        ("S: 220 & 220 ESMTP\n", "one that must be"),
         ("S: 250\n", "another code"),
         ("S: 220 ... 250\n", "a reply too many"),
         ("S: 220\n= close Quit\n", "an event that did not happen"),

@@ -6,6 +6,7 @@ pub mod oracle;
 mod policy;
 mod run;
 mod script;
+mod settings;
 mod talk;
 mod transcripts;
 

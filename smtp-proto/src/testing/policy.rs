@@ -106,14 +106,20 @@ impl Policy {
     }
 
     fn note(&mut self, event: &str, argument: &str) -> Action {
+        self.note_with(event, argument, "")
+    }
+
+    /// Notes what goes with an event, too, which no rule looks at.
+    fn note_with(&mut self, event: &str, argument: &str, more: &str) -> Action {
         self.flush_content();
         let found = self
             .rules
             .iter()
             .find(|rule| rule.event == event && rule.argument.as_deref().is_none_or(|want| want == argument));
         let action = found.map_or(Action::Accept, |rule| rule.action.clone());
-        let separator = if argument.is_empty() { "" } else { " " };
-        self.events.push(format!("{event}{separator}{argument}"));
+        let words = [event, argument, more];
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        self.events.push(words.join(" "));
         action
     }
 
@@ -139,18 +145,33 @@ impl Policy {
             }
             Step::StartTls(token) => settle(self.note("starttls", ""), token, Step::StartTls),
             Step::Mail(token) => {
-                let sender = token.sender().to_string();
-                settle(self.note("mail", &sender), token, Step::Mail);
+                let (sender, params) = (token.sender().to_string(), bare(&token.params()));
+                settle(self.note_with("mail", &sender, &params), token, Step::Mail);
             }
             Step::Rcpt(token) => {
-                let mailbox = token.mailbox().to_string();
-                settle(self.note("rcpt", &mailbox), token, Step::Rcpt);
+                let (mailbox, params) = (token.mailbox().to_string(), bare(&token.params()));
+                settle(self.note_with("rcpt", &mailbox, &params), token, Step::Rcpt);
             }
-            Step::Vrfy(token) => settle(self.note("vrfy", ""), token, Step::Vrfy),
-            Step::Expn(token) => settle(self.note("expn", ""), token, Step::Expn),
-            Step::Etrn(token) => settle(self.note("etrn", ""), token, Step::Etrn),
-            Step::Xclient(token) => settle(self.note("xclient", ""), token, Step::Xclient),
-            Step::Xforward(token) => settle(self.note("xforward", ""), token, Step::Xforward),
+            Step::Vrfy(token) => {
+                let name = token.argument().as_bytes().escape_ascii().to_string();
+                settle(self.note("vrfy", &name), token, Step::Vrfy);
+            }
+            Step::Expn(token) => {
+                let name = token.argument().as_bytes().escape_ascii().to_string();
+                settle(self.note("expn", &name), token, Step::Expn);
+            }
+            Step::Etrn(token) => {
+                let node = token.node().name().to_string();
+                settle(self.note("etrn", &node), token, Step::Etrn);
+            }
+            Step::Xclient(token) => {
+                let said = token.attributes().as_bytes().escape_ascii().to_string();
+                settle(self.note_with("xclient", "", &said), token, Step::Xclient);
+            }
+            Step::Xforward(token) => {
+                let said = token.attributes().as_bytes().escape_ascii().to_string();
+                settle(self.note_with("xforward", "", &said), token, Step::Xforward);
+            }
             Step::Data(token) => {
                 let recipients = token.recipients().to_string();
                 settle(self.note("data", &recipients), token, Step::Data);
@@ -171,6 +192,12 @@ impl Policy {
             Step::Content(_) | Step::Quiet(_) => {}
         }
     }
+}
+
+/// Parameters as the client wrote them.
+fn bare(params: &impl core::fmt::Debug) -> String {
+    let text = format!("{params:?}");
+    text.split_once('(').map_or("", |(_, text)| text.trim_end_matches(')')).to_string()
 }
 
 fn settle<'s, 'b, C>(

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::script::{Script, Turn};
 use crate::io::RecvBuf;
-use crate::server::{Need, Peer, ServerSession, TlsInfo};
+use crate::server::{Need, ServerSession, TlsInfo};
 use crate::time::Time;
 
 /// How the client's octets are cut before the session sees them.
@@ -52,7 +52,7 @@ impl Script {
     /// # Errors
     /// When replies or events are not what the transcript says; the text tells both.
     pub fn run(&self, mut cut: Cut) -> Result<Run, String> {
-        let mut wire = Wire::new(self)?;
+        let mut wire = Wire::new(self, Upgrade::InItsTurn)?;
         let mut run = Run::default();
         for turn in self.turns() {
             wire.play(turn, &mut cut)?;
@@ -70,14 +70,24 @@ impl Script {
     /// # Errors
     /// When the session spins or wants input without room for it; the text tells which.
     pub fn play(&self, octets: &[u8], mut cut: Cut) -> Result<Run, String> {
-        let mut wire = Wire::new(self)?;
+        let mut wire = Wire::new(self, Upgrade::AtOnce)?;
         wire.play(&Turn { send: octets.to_vec(), eof: true, ..Turn::default() }, &mut cut)?;
         Ok(Run { events: wire.policy.take_events(), output: wire.sent })
     }
 }
 
+/// When the client shakes hands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upgrade {
+    /// With what has arrived by then.
+    AtOnce,
+    /// Where the transcript says so: what it sends before that is clear text, however it is cut.
+    InItsTurn,
+}
+
 /// A session and the little around it that an adapter would be.
 struct Wire {
+    upgrade: Upgrade,
     session: ServerSession,
     buffer: RecvBuf,
     used: usize,
@@ -88,9 +98,10 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(script: &Script) -> Result<Self, String> {
+    fn new(script: &Script, upgrade: Upgrade) -> Result<Self, String> {
         Ok(Self {
-            session: ServerSession::new(Arc::new(script.config()?), Peer::unknown(), Time::ZERO),
+            upgrade,
+            session: ServerSession::new(Arc::new(script.config()?), script.peer(), Time::ZERO),
             buffer: RecvBuf::default(),
             used: 0,
             now: Time::ZERO,
@@ -101,6 +112,10 @@ impl Wire {
     }
 
     fn play(&mut self, turn: &Turn, cut: &mut Cut) -> Result<(), String> {
+        if turn.handshake {
+            self.pump()?;
+            self.shake_hands()?;
+        }
         if !turn.pause.is_zero() {
             self.pump()?;
             self.now = self.now + turn.pause;
@@ -129,6 +144,14 @@ impl Wire {
         Ok(())
     }
 
+    fn shake_hands(&mut self) -> Result<(), String> {
+        let mut plaintext = self.buffer.input();
+        let outcome = self.session.tls_established(&mut plaintext, TlsInfo::default(), self.now);
+        outcome.map_err(|misuse| misuse.to_string())?;
+        self.used = plaintext.used();
+        Ok(())
+    }
+
     /// Goes on until the session wants input; false once it is closed.
     fn pump(&mut self) -> Result<bool, String> {
         loop {
@@ -149,12 +172,8 @@ impl Wire {
                     self.sent.extend_from_slice(self.session.output());
                     self.session.output().clear();
                 }
-                Need::Upgrade => {
-                    let mut plaintext = self.buffer.input();
-                    let outcome = self.session.tls_established(&mut plaintext, TlsInfo::default(), self.now);
-                    outcome.map_err(|misuse| misuse.to_string())?;
-                    self.used = plaintext.used();
-                }
+                Need::Upgrade if self.upgrade == Upgrade::InItsTurn => return Ok(true),
+                Need::Upgrade => self.shake_hands()?,
                 Need::Step => {
                     let mut input = self.buffer.input();
                     if let Some(step) = self.session.next(&mut input) {

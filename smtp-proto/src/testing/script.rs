@@ -6,12 +6,16 @@
 //! |---|---|
 //! | `# text` | a comment |
 //! | `! setting` | of the server: `lmtp`, `size N`, `recipients N`, `offer NAME`, `auth NAME [always]`, `keep`, `errors N` … |
+//! | `! only clear` | it makes no sense under TLS; `! only fresh`: nor behind EHLO and STARTTLS |
+//! | `! peer ADDRESS` | where the client connects from |
 //! | `> event policy` | what the application answers: `> rcpt ghost@mx.example refuse 550 5.1.1 No such user` |
 //! | `C: text` | the client sends this and CR LF; escapes are `\r \n \t \0 \\ \xNN` |
 //! | `C! text` | the client sends just this |
 //! | `C.` | the client sends nothing more |
+//! | `C~` | the client shakes hands, as STARTTLS was accepted; what it sent behind that was clear text |
 //! | `T: n` | n seconds pass; such a transcript needs virtual time |
-//! | `S: a ... b` | the server answered: one pattern a reply, each the beginning of its first or last line |
+//! | `S: a ... b` | the server answered: one pattern a reply, each the beginning of one of its lines |
+//! | `S: a & b & !c` | of one reply: a line begins with a, one with b, none with c; SP and - behind the code are one |
 //! | `= event` | the application saw this (others may stand between) |
 //!
 //! The application accepts whatever no `>` line speaks of.
@@ -22,13 +26,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::policy::{Policy, Rule};
-use crate::sasl::Mechanism;
-use crate::server::{AuthWhen, Extension, ServerConfig};
-use crate::wire::leniency::Leniency;
 
 /// What the client does until the server's next answers are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
+    /// The client shakes hands before anything is sent: the turn before ended with STARTTLS.
+    pub handshake: bool,
     /// Time that passes before anything is sent.
     pub pause: Duration,
     /// Octets it sends.
@@ -51,12 +54,10 @@ impl Turn {
     pub fn check(&self, octets: &[u8]) -> Result<(), String> {
         let replies = split_replies(octets);
         let fits = replies.len() == self.expect.len()
-            && replies.iter().zip(&self.expect).all(|(reply, pattern)| {
-                let lines = reply.split("\r\n").filter(|line| !line.is_empty());
-                let first = lines.clone().next().unwrap_or_default();
-                first.starts_with(pattern.as_str())
-                    || lines.last().unwrap_or_default().starts_with(pattern.as_str())
-            });
+            && replies
+                .iter()
+                .zip(&self.expect)
+                .all(|(reply, pattern)| pattern.split(" & ").all(|part| has(reply, part)));
         if fits {
             return Ok(());
         }
@@ -89,6 +90,19 @@ impl Turn {
     }
 }
 
+/// Whether a line of the reply begins like `part`, or with `!` in front, none does.
+fn has(reply: &str, part: &str) -> bool {
+    let (part, wanted) = part.strip_prefix('!').map_or((part, true), |part| (part, false));
+    let code =
+        |text: &str| (text.get(..3).unwrap_or(text).to_string(), text.get(4..).unwrap_or("").to_string());
+    let (digits, begin) = code(part);
+    let begins = |line: &str| {
+        let (code, text) = code(line);
+        code.starts_with(&digits) && text.starts_with(&begin)
+    };
+    reply.split("\r\n").filter(|line| !line.is_empty()).any(begins) == wanted
+}
+
 /// Complete replies, each with its line ends.
 fn split_replies(octets: &[u8]) -> Vec<String> {
     let (mut replies, mut begin, mut at) = (Vec::new(), 0, 0);
@@ -106,7 +120,7 @@ fn split_replies(octets: &[u8]) -> Vec<String> {
 /// A transcript, read.
 #[derive(Clone, Debug)]
 pub struct Script {
-    settings: Vec<String>,
+    pub(super) settings: Vec<String>,
     rules: Vec<Rule>,
     turns: Vec<Turn>,
 }
@@ -124,7 +138,7 @@ impl Script {
             let number = index + 1;
             let (kind, rest) = line.split_at(line.len().min(2));
             let rest = rest.strip_prefix(' ').unwrap_or(rest);
-            let begins_turn = matches!(kind, "C:" | "C!" | "C." | "T:");
+            let begins_turn = matches!(kind, "C:" | "C!" | "C." | "C~" | "T:");
             if begins_turn && answered {
                 script.turns.push(core::mem::take(&mut turn));
                 answered = false;
@@ -137,6 +151,7 @@ impl Script {
                 }
                 "C!" => turn.send.extend(unescape(rest).map_err(|why| format!("line {number}: {why}"))?),
                 "C." => turn.eof = true,
+                "C~" => turn.handshake = true,
                 "T:" => {
                     let seconds = rest.parse().map_err(|_| format!("line {number}: seconds wanted"))?;
                     turn.pause += Duration::from_secs(seconds);
@@ -174,85 +189,33 @@ impl Script {
         Policy::new(self.rules.clone())
     }
 
+    /// Whether the client shakes hands, so that the adapter must be able to.
+    #[must_use]
+    pub fn shakes_hands(&self) -> bool {
+        self.turns.iter().any(|turn| turn.handshake)
+    }
+
+    /// Whether it makes sense where TLS comes first.
+    #[must_use]
+    pub fn fits_implicit_tls(&self) -> bool {
+        !self.has("only clear")
+    }
+
+    /// Whether it makes sense behind EHLO and STARTTLS; then the greeting of its first turn is not said again.
+    #[must_use]
+    pub fn fits_starttls(&self) -> bool {
+        self.fits_implicit_tls() && !self.has("only fresh")
+    }
+
+    pub(super) fn has(&self, setting: &str) -> bool {
+        self.settings.iter().any(|one| one == setting)
+    }
+
     /// Whether time must pass, so that only virtual time will do.
     #[must_use]
     pub fn needs_time(&self) -> bool {
         self.turns.iter().any(|turn| !turn.pause.is_zero())
     }
-
-    /// The server's configuration, without the checks that look at when octets arrive.
-    ///
-    /// # Errors
-    /// When a setting is unknown.
-    pub fn config(&self) -> Result<ServerConfig, String> {
-        let name = "mx.example";
-        let lmtp = self.settings.iter().any(|setting| setting == "lmtp");
-        let made = if lmtp { ServerConfig::lmtp(name) } else { ServerConfig::new(name) };
-        let mut config = made.map_err(|error| error.to_string())?.without_arrival_checks();
-        for setting in &self.settings {
-            let words: Vec<&str> = setting.split(' ').collect();
-            let number = words.get(1).and_then(|word| word.parse::<u32>().ok()).unwrap_or_default();
-            config = match words[0] {
-                "lmtp" => config,
-                "size" => config.limits(|limits| limits.message = u64::from(number)),
-                "recipients" => config.limits(|limits| limits.recipients = number),
-                "errors" => config.limits(|limits| (limits.errors, limits.free_errors) = (number, number)),
-                "junk" => config.limits(|limits| limits.junk = number),
-                "keep" => config.leniency(
-                    Leniency::STRICT.with(Leniency::BARE_CR_IN_DATA).with(Leniency::BARE_LF_IN_DATA),
-                ),
-                "leniency" => config.leniency(leniency(words.get(1).copied().unwrap_or_default())?),
-                "submission" => config.require_auth(),
-                "offer" => config.offer(extension(words.get(1).copied().unwrap_or_default())?),
-                "withhold" => config.withhold(extension(words.get(1).copied().unwrap_or_default())?),
-                "auth" => {
-                    let mechanism = words.get(1).and_then(|word| Mechanism::parse(word.as_bytes()));
-                    let always = words.get(2) == Some(&"always");
-                    let when = if always { AuthWhen::Always } else { AuthWhen::Tls };
-                    config.auth(&[mechanism.ok_or_else(|| format!("mechanism wanted: {setting}"))?], when)
-                }
-                _ => return Err(format!("unknown setting: {setting}")),
-            };
-        }
-        Ok(config)
-    }
-}
-
-fn leniency(name: &str) -> Result<Leniency, String> {
-    match name {
-        "submission" => Ok(Leniency::SUBMISSION),
-        "devices" => Ok(Leniency::DEVICES),
-        _ => Leniency::NAMES
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(one, _)| *one)
-            .ok_or_else(|| format!("unknown leniency: {name}")),
-    }
-}
-
-fn extension(name: &str) -> Result<Extension, String> {
-    Ok(match name {
-        "PIPELINING" => Extension::Pipelining,
-        "8BITMIME" => Extension::EightBitMime,
-        "ENHANCEDSTATUSCODES" => Extension::EnhancedStatusCodes,
-        "SMTPUTF8" => Extension::Smtputf8,
-        "CHUNKING" => Extension::Chunking,
-        "BINARYMIME" => Extension::BinaryMime,
-        "DSN" => Extension::Dsn,
-        "REQUIRETLS" => Extension::RequireTls,
-        "VRFY" => Extension::Vrfy,
-        "EXPN" => Extension::Expn,
-        "ETRN" => Extension::Etrn,
-        "STARTTLS" => Extension::StartTls,
-        "LIMITS" => Extension::Limits,
-        "DELIVERBY" => Extension::DeliverBy,
-        "FUTURERELEASE" => Extension::FutureRelease,
-        "MT-PRIORITY" => Extension::MtPriority,
-        "RRVS" => Extension::Rrvs,
-        "XCLIENT" => Extension::Xclient,
-        "XFORWARD" => Extension::Xforward,
-        _ => return Err(format!("unknown extension: {name}")),
-    })
 }
 
 /// Resolves `\r \n \t \0 \\ \xNN`.

@@ -66,6 +66,21 @@ impl Parties {
         Arc::new(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap())
     }
 
+    /// A client's side without a certificate of its own.
+    pub(crate) fn encrypt(&self, stream: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+        self.shake_hands(stream, &How { implicit: true, old: false, shows_certificate: false })
+    }
+
+    fn shake_hands(&self, stream: TcpStream, how: &How) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from("mx.example").unwrap();
+        let connection = ClientConnection::new(self.client_config(how).into(), name).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+        }
+        stream
+    }
+
     fn client_config(&self, how: &How) -> rustls::ClientConfig {
         let versions: &[_] = if how.old { &[&rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
         let builder = rustls::ClientConfig::builder_with_provider(provider());
@@ -102,12 +117,7 @@ fn connect(parties: &Parties, address: SocketAddr, how: &How) -> Encrypted {
         client.expect(&[("EHLO client.example", "250"), ("STARTTLS", "220")]);
         client.into_stream()
     };
-    let name = ServerName::try_from("mx.example").unwrap();
-    let connection = ClientConnection::new(parties.client_config(how).into(), name).unwrap();
-    let mut stream = StreamOwned::new(connection, stream);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).unwrap();
-    }
+    let stream = parties.shake_hands(stream, how);
     if how.implicit { Client::over(stream) } else { Client::greeted(stream) }
 }
 

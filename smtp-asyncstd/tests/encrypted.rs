@@ -1,18 +1,23 @@
-//! What a handshake tells about the peer, what SCRAM binds itself to, and a new certificate.
+//! What a handshake tells about the peer, what SCRAM binds itself to, a new certificate, and transcripts under TLS.
 #![cfg(all(feature = "aws-lc-rs", feature = "scram"))]
 
 #[path = "../../smtp-tokio/tests/client/mod.rs"]
 mod client;
 #[path = "../../smtp-tokio/tests/handshake/mod.rs"]
 mod handshake;
+#[path = "../../smtp-tokio/tests/under_tls/mod.rs"]
+mod under_tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_std::task;
 use handshake::{App, Parties, Told, around_a_reload, config, in_each_way};
 use smtp_asyncstd::{Builder, Handle, Server};
+use smtp_proto::testing::Policy;
+use under_tls::{Begin, check_events, play, plays};
 
-async fn serve(builder: Builder, told: &Told) -> (std::net::SocketAddr, Handle) {
+async fn serve(builder: Builder, told: &Told) -> (SocketAddr, Handle) {
     let server = builder.bind("127.0.0.1:0").await.unwrap();
     let (address, handle, told) = (server.local_addr().unwrap(), server.handle(), Arc::clone(told));
     task::spawn(server.serve(move |mut connection| {
@@ -45,5 +50,33 @@ fn a_new_certificate_is_shown_from_then_on() {
             serve(Server::builder(config()).implicit_tls(old.server_config()), &Told::default()).await;
         let talk = move || around_a_reload(address, &old, &new, || handle.reload_tls(new.server_config()));
         task::spawn_blocking(talk).await;
+    });
+}
+
+/// Serves one connection by a transcript and tells what it saw.
+async fn serve_one(mut server: Server, mut policy: Policy) -> Vec<String> {
+    let mut connection = server.accept().await.unwrap().unwrap();
+    while let Some(step) = connection.next().await.expect("no I/O error") {
+        policy.answer(step);
+    }
+    policy.take_events()
+}
+
+#[test]
+fn transcripts_run_under_tls_and_into_it() {
+    task::block_on(async {
+        let parties = Arc::new(Parties::new());
+        for (name, script, begin) in plays() {
+            let builder = Server::builder(script.config().unwrap());
+            let tls = parties.server_config();
+            let builder = if begin == Begin::Tls { builder.implicit_tls(tls) } else { builder.starttls(tls) };
+            let server = builder.bind("127.0.0.1:0").await.unwrap();
+            let address = server.local_addr().unwrap();
+            let served = task::spawn(serve_one(server, script.policy()));
+            let (parties, played) = (Arc::clone(&parties), script.clone());
+            task::spawn_blocking(move || play(&parties, address, name, &played, begin)).await;
+            let events = served.await;
+            check_events(name, &script, &events);
+        }
     });
 }
