@@ -2,9 +2,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
-#[cfg(feature = "tls")]
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -40,18 +38,31 @@ pub struct Builder {
 #[cfg(feature = "tls")]
 #[derive(Clone, Debug)]
 struct Tls {
-    config: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    config: Current<rustls::ServerConfig>,
     implicit: bool,
 }
 
-#[cfg(feature = "tls")]
-impl Tls {
-    fn new(config: Arc<rustls::ServerConfig>, implicit: bool) -> Self {
-        Self { config: Arc::new(RwLock::new(config)), implicit }
+/// What connections get from now on; it can be exchanged while others are open.
+#[derive(Debug)]
+struct Current<T>(Arc<RwLock<Arc<T>>>);
+
+impl<T> Clone for Current<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Current<T> {
+    fn new(value: Arc<T>) -> Self {
+        Self(Arc::new(RwLock::new(value)))
     }
 
-    fn current(&self) -> Arc<rustls::ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    fn get(&self) -> Arc<T> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, value: Arc<T>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = value;
     }
 }
 
@@ -98,7 +109,7 @@ impl Builder {
     pub fn starttls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
         let offering = ServerConfig::clone(&self.config).offer(Extension::StartTls);
         self.config = Arc::new(offering);
-        self.tls = Some(Tls::new(tls, false));
+        self.tls = Some(Tls { config: Current::new(tls), implicit: false });
         self
     }
 
@@ -106,7 +117,7 @@ impl Builder {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn implicit_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
-        self.tls = Some(Tls::new(tls, true));
+        self.tls = Some(Tls { config: Current::new(tls), implicit: true });
         self
     }
 
@@ -137,6 +148,7 @@ impl Builder {
         let slots = Slots::new(self.max_connections, self.max_per_address);
         Server {
             listener,
+            sessions: Current::new(Arc::clone(&self.config)),
             slots,
             stop: channel::bounded(1),
             cut_off: channel::bounded(1),
@@ -150,6 +162,7 @@ impl Builder {
 /// Tells a [`Server`] to stop, from anywhere.
 #[derive(Clone, Debug)]
 pub struct Handle {
+    sessions: Current<ServerConfig>,
     stop: Sender<()>,
     slots: Arc<Slots>,
     #[cfg(feature = "tls")]
@@ -167,8 +180,20 @@ impl Handle {
     #[cfg(feature = "tls")]
     pub fn reload_tls(&self, tls: Arc<rustls::ServerConfig>) {
         if let Some(held) = &self.tls {
-            *held.config.write().unwrap_or_else(PoisonError::into_inner) = tls;
+            held.config.set(tls);
         }
+    }
+
+    /// Gives connections from now on sessions by `config`: other limits, another offer. Sessions that are open go on by
+    /// theirs. STARTTLS stays offered where the listener was built with it.
+    pub fn reload_sessions(&self, config: impl Into<Arc<ServerConfig>>) {
+        let config = config.into();
+        #[cfg(feature = "tls")]
+        let config = match &self.tls {
+            Some(tls) if !tls.implicit => Arc::new(ServerConfig::clone(&config).offer(Extension::StartTls)),
+            _ => config,
+        };
+        self.sessions.set(config);
     }
 
     /// How many connections are open.
@@ -181,6 +206,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
+    sessions: Current<ServerConfig>,
     builder: Builder,
     slots: Arc<Slots>,
     /// Nothing is ever sent through these three: their end is the word.
@@ -224,6 +250,7 @@ impl Server {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle {
+            sessions: self.sessions.clone(),
             stop: self.stop.0.clone(),
             slots: Arc::clone(&self.slots),
             #[cfg(feature = "tls")]
@@ -254,11 +281,11 @@ impl Server {
                     let address = remote.map(|remote| remote.ip()).filter(|_| !proxied);
                     match self.slots.take(address) {
                         Some(slot) if proxied => {
-                            let limit = self.builder.config.numbers().proxy_header;
+                            let limit = self.sessions.get().numbers().proxy_header;
                             return Ok(Some(self.connection(stream, remote, slot).behind_proxy(limit)));
                         }
                         Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
-                        None => turn_away(&mut stream, self.builder.config.host()).await,
+                        None => turn_away(&mut stream, self.sessions.get().host()).await,
                     }
                 }
                 Some(Err(error)) => wait_out(error).await?,
@@ -271,11 +298,11 @@ impl Server {
         if let Some(local) = stream.prepare() {
             peer = peer.to_local(local);
         }
-        let config = Arc::clone(&self.builder.config);
+        let config = self.sessions.get();
         #[cfg(feature = "tls")]
         let connection = match &self.builder.tls {
-            Some(tls) if tls.implicit => Connection::implicit_tls(stream, config, peer, tls.current()),
-            Some(tls) => Connection::with_peer(stream, config, peer).with_tls(tls.current()),
+            Some(tls) if tls.implicit => Connection::implicit_tls(stream, config, peer, tls.config.get()),
+            Some(tls) => Connection::with_peer(stream, config, peer).with_tls(tls.config.get()),
             None => Connection::with_peer(stream, config, peer),
         };
         #[cfg(not(feature = "tls"))]

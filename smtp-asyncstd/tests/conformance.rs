@@ -131,6 +131,19 @@ fn connections_over_the_limit_are_told_to_come_back() {
 }
 
 #[test]
+fn new_settings_are_for_connections_from_then_on() {
+    block_on(async {
+        let (address, handle, _task) = start(10).await;
+        let before = TcpStream::connect(address).await.unwrap();
+        assert!(line(&before).await.starts_with("220 mx.example "));
+        handle.reload_sessions(ServerConfig::new("new.example").unwrap());
+        let after = TcpStream::connect(address).await.unwrap();
+        assert!(line(&after).await.starts_with("220 new.example "));
+        assert!(ask(&before, "QUIT\r\n").await.starts_with("221 "), "who was there goes on");
+    });
+}
+
+#[test]
 fn a_shutdown_ends_idle_sessions_and_lets_transactions_finish() {
     block_on(async {
         let (address, handle, task) = start(10).await;

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Demo(Demo),
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
+    #[command(subcommand, after_help = USER_EXAMPLES)]
+    User(User),
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
     #[command(after_help = ROUTE_EXAMPLES)]
@@ -39,13 +41,22 @@ pub(crate) enum Command {
 
 /// Runs a server to play with, without any settings.
 ///
-/// Its domain is example.test, with the users alice, bob and postmaster. Each line it prints is one transaction.
-/// Ctrl-C ends it once running transactions are finished; a second Ctrl-C ends it at once.
+/// Its domain is example.test, with the users alice and bob, who can log in with the passwords that it prints, and
+/// postmaster. Nothing leaves it: mail for other domains is refused. Each line it prints is one event. Ctrl-C ends it once running transactions are finished; a second Ctrl-C ends it at once.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Where to listen; port 0 takes a free one and prints it
+    /// Where to take mail from other servers; port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525", value_parser = address)]
     pub(crate) listen: SocketAddr,
+    /// Where users log in after STARTTLS
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2587", value_parser = address)]
+    pub(crate) listen_submission: SocketAddr,
+    /// Where users log in under TLS from the start
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2465", value_parser = address)]
+    pub(crate) listen_submissions: SocketAddr,
+    /// The password of all users; without it each gets one that is made up
+    #[arg(long, value_name = "WORD")]
+    pub(crate) password: Option<String>,
     /// The folder that holds a Maildir for each user; one that exists is used again
     #[arg(long, value_name = "FOLDER", default_value = "mail-data")]
     pub(crate) data: PathBuf,
@@ -73,6 +84,78 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   smtp-server-example config example > mail.toml
   smtp-server-example serve --config mail.toml";
+
+/// Says who can log in.
+///
+/// What these change is in the users' file (`users_file` in the settings), which a running server reads again within
+/// a second. Passwords come on standard input, one line.
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Adds a user
+    Add(Add),
+    /// Sets a user's password
+    Passwd(Passwd),
+    /// Lists the users, who can log in, and who keeps SCRAM from being offered
+    List(List),
+    /// Takes over users and aliases of another server
+    Import(Import),
+}
+
+/// Adds a user.
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The part before the @, or a whole address for one domain alone
+    pub(crate) name: String,
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+    /// The Maildir, below `data` unless it is absolute; the name, if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) mailbox: Option<PathBuf>,
+    /// Make a password up and print it
+    #[arg(long)]
+    pub(crate) generate: bool,
+}
+
+/// Sets a user's password.
+#[derive(Debug, Args)]
+pub(crate) struct Passwd {
+    /// The user's name or address
+    pub(crate) name: String,
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+    /// Make a password up and print it
+    #[arg(long)]
+    pub(crate) generate: bool,
+}
+
+/// Lists the users.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+}
+
+/// Takes over users and aliases of another server.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+    /// A Postfix aliases file, as /etc/aliases
+    #[arg(long, value_name = "FILE", required_unless_present = "passwd_file")]
+    pub(crate) aliases: Option<PathBuf>,
+    /// A Dovecot passwd-file; ARGON2ID, SCRAM-SHA-256 and PLAIN passwords are taken over, others have to be set anew
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passwd_file: Option<PathBuf>,
+}
+
+const SETTINGS: &str = "The settings that the server runs by";
+
+const USER_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example user add carol --config mail.toml --generate
+  printf 'new password\\n' | smtp-server-example user passwd carol --config mail.toml
+  smtp-server-example user list --config mail.toml
+  smtp-server-example user import --config mail.toml --aliases /etc/aliases --passwd-file /etc/dovecot/users";
 
 /// Shows what can be set.
 #[derive(Debug, Subcommand)]

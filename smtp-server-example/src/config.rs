@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::check::user as check_user;
 use self::document::Document;
 pub(crate) use self::keys::{defaults, example, render};
-pub(crate) use self::sections::{Kind, Limits, Listener, Place, Tls, User};
+pub(crate) use self::sections::{Alias, Auth, Kind, Limits, Listener, Place, Submission, Tls, User};
 use crate::failure::{Failure, Kind as FailureKind};
 
 /// Everything that can be set. `config show` describes each key.
@@ -28,18 +29,38 @@ pub(crate) struct Config {
     pub(crate) domains: Vec<String>,
     #[serde(default = "default_data")]
     pub(crate) data: PathBuf,
+    #[serde(default = "default_users_file")]
+    pub(crate) users_file: PathBuf,
+    #[serde(default)]
+    pub(crate) catch_all: String,
+    #[serde(default = "default_tag_separator")]
+    pub(crate) tag_separator: String,
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) tls: Tls,
+    #[serde(default)]
+    pub(crate) auth: Auth,
+    #[serde(default)]
+    pub(crate) submission: Submission,
     #[serde(default = "default_listeners")]
     pub(crate) listener: Vec<Listener>,
     #[serde(default)]
     pub(crate) user: Vec<User>,
+    #[serde(default)]
+    pub(crate) alias: Vec<Alias>,
 }
 
 fn default_data() -> PathBuf {
     PathBuf::from("mail-data")
+}
+
+fn default_users_file() -> PathBuf {
+    PathBuf::from("users.toml")
+}
+
+fn default_tag_separator() -> String {
+    "+".to_owned()
 }
 
 fn default_listeners() -> Vec<Listener> {
@@ -53,11 +74,22 @@ impl Config {
             hostname: "mail.example.test".to_owned(),
             domains: vec!["example.test".to_owned()],
             data: default_data(),
+            users_file: default_users_file(),
+            catch_all: String::new(),
+            tag_separator: default_tag_separator(),
             limits: Limits::default(),
             tls: Tls::default(),
+            auth: Auth::default(),
+            submission: Submission::default(),
             listener: default_listeners(),
             user: ["alice", "bob", "postmaster"].map(User::named).to_vec(),
+            alias: vec![Alias { address: "info".to_owned(), to: vec!["alice".to_owned(), "bob".to_owned()] }],
         }
+    }
+
+    /// The file of those who can log in.
+    pub(crate) fn users_file(&self) -> PathBuf {
+        self.data.join(&self.users_file)
     }
 
     /// Reads and checks a file.

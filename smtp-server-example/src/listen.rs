@@ -8,13 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::server::{Extension, ServerConfig};
+use smtp_proto::sasl::Mechanism;
+use smtp_proto::server::{AuthWhen, Extension, ServerConfig};
 use smtp_proto::wire::leniency::Leniency;
 use smtp_tokio::tls::rustls;
 use smtp_tokio::{Handle, Server};
 
 use crate::config::{Config, Kind, Listener, Place};
 use crate::failure::{Failure, Kind as FailureKind};
+use crate::people::People;
 
 /// A listener that is bound.
 #[derive(Debug)]
@@ -32,11 +34,12 @@ impl Door {
 
     /// Binds a listener.
     pub(crate) async fn open(
-        config: &Config,
+        people: &People,
         listener: &Listener,
         tls: Option<&Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Failure> {
-        let session = sessions(config, listener.kind)?;
+        let config = people.config();
+        let session = sessions(config, listener.kind, &people.known().mechanisms())?;
         let mut builder = Server::builder(session)
             .max_connections(config.limits.connections)
             .max_per_address(config.limits.connections_per_address)
@@ -68,7 +71,11 @@ impl Door {
 }
 
 /// How the sessions of a kind of listener behave.
-fn sessions(config: &Config, kind: Kind) -> Result<ServerConfig, Failure> {
+pub(crate) fn sessions(
+    config: &Config,
+    kind: Kind,
+    mechanisms: &[Mechanism],
+) -> Result<ServerConfig, Failure> {
     let named = match kind {
         Kind::Lmtp => ServerConfig::lmtp(&config.hostname),
         Kind::Mx | Kind::Submission | Kind::Submissions => ServerConfig::new(&config.hostname),
@@ -80,7 +87,8 @@ fn sessions(config: &Config, kind: Kind) -> Result<ServerConfig, Failure> {
         session = session.offer(extension);
     }
     if kind.is_submission() {
-        session = session.require_auth();
+        let when = if config.auth.allow_insecure_auth { AuthWhen::Always } else { AuthWhen::Tls };
+        session = session.auth(mechanisms, when).require_auth();
     }
     let ours = &config.limits;
     Ok(session.leniency(Leniency::SUBMISSION).limits(|limits| {

@@ -108,7 +108,7 @@ impl Event<'_> {
             self.text.push_str(&value.escape_ascii().to_string().replace("\\'", "'"));
         } else {
             // Line ends, escape sequences of terminals, quotes and 8-bit octets all end up harmless.
-            let _ = write!(self.text, "\"{}\"", value.escape_ascii());
+            let _ = write!(self.text, "\"{}\"", value.escape_ascii().to_string().replace("\\'", "'"));
         }
     }
 }
@@ -153,6 +153,7 @@ mod tests {
         for (value, want, why) in [
             (&b"a@b.example"[..], "a@b.example", "an address stays as it is"),
             (b"it's", "it's", "an apostrophe is harmless"),
+            (b"it's \\'", "\"it's \\\\'\"", "in quotes too"),
             (b"", "\"\"", "nothing at all needs quotes to be seen"),
             (b"two words", "\"two words\"", "a space"),
             (b"a=b", "\"a=b\"", "an equals sign would look like a field"),

@@ -9,6 +9,8 @@ mod dns;
 mod failure;
 mod listen;
 mod log;
+mod login;
+mod people;
 #[allow(dead_code, reason = "grows towards serve piece by piece")]
 mod queue;
 mod queue_id;
@@ -17,6 +19,7 @@ mod session;
 mod store;
 mod tls;
 mod trace;
+mod users;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -27,6 +30,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
+use crate::people::People;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -52,8 +56,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => {
             let config = Config::read(&serve.config)?;
             let tls = tls::load(&config.tls)?;
-            with_log(|log| serve::run(&config, log, tls, |_, _| None))
+            let people = People::open(&config)?;
+            with_log(|log| serve::run(people, log, tls, |_, _| None))
         }
+        Command::User(command) => print(&users::run(command)?),
         Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),
         Command::Config(cli::Config::Show { config: Some(file) }) => {
             print(&config::render(&Config::read(&file)?))

@@ -10,11 +10,11 @@ use smtp_tokio::tls::rustls;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::Config;
-use crate::directory::{Directory, User};
-use crate::failure::{Failure, Kind};
-use crate::listen::Door;
+use crate::config::Kind;
+use crate::failure::{Failure, Kind as FailureKind};
+use crate::listen::{self, Door};
 use crate::log::Log;
+use crate::people::{People, Stamp};
 use crate::queue_id::QueueIds;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
@@ -22,30 +22,34 @@ use crate::store::{Maildirs, RealDisk};
 /// How long the process waits at its end for a disk that does not answer.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
+/// How often the users' file is looked at: what `user passwd` said holds a second later.
+const USERS_WATCH: Duration = Duration::from_secs(1);
+
 /// The exit code after a second Ctrl-C or SIGTERM: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
 
 /// Runs until a signal ends it. `banner` gets the addresses it listens on.
 pub(crate) fn run(
-    config: &Config,
+    people: People,
     log: &Log,
     tls: Option<Arc<rustls::ServerConfig>>,
-    banner: impl FnOnce(&[Door], &Directory) -> Option<String>,
+    banner: impl FnOnce(&[Door], &People) -> Option<String>,
 ) -> Result<(), Failure> {
-    let directory = directory(config);
+    let people = Arc::new(people);
+    let config = people.config();
     let store = Maildirs::new(RealDisk, &config.data, &config.hostname);
-    store.prepare(&directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
+    store.prepare(&people.known().directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Kind::System, format!("can't start threads: {error}")))?;
+        .map_err(|error| Failure::new(FailureKind::System, format!("can't start threads: {error}")))?;
     let result = runtime.block_on(async {
         let signals = Signals::new()?;
         let mut doors = Vec::new();
         for listener in &config.listener {
-            doors.push(Door::open(config, listener, tls.as_ref()).await?);
+            doors.push(Door::open(&people, listener, tls.as_ref()).await?);
         }
-        let text = banner(&doors, &directory);
+        let text = banner(&doors, &people);
         for door in &doors {
             log.event("listening").field("kind", door.kind).field("address", &door.place);
         }
@@ -55,13 +59,15 @@ pub(crate) fn run(
         }
         let service = Arc::new(Service {
             host: config.hostname.clone(),
-            directory,
+            people: Arc::clone(&people),
             store: Arc::new(store),
             ids: QueueIds::new(),
             log: log.clone(),
         });
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
+        let handles = doors.iter().map(|door| (door.kind, door.handle())).collect();
+        tokio::spawn(watch_users(Arc::clone(&people), handles, log.clone()));
         serve_all(doors, &service).await
     });
     end(runtime, log);
@@ -73,9 +79,29 @@ fn end(runtime: Runtime, log: &Log) {
     log.event("stopped");
 }
 
-fn directory(config: &Config) -> Directory {
-    let users = config.user.iter().map(|user| User { name: user.name.clone(), mailbox: user.folder() });
-    Directory::new(config.domains.iter().cloned(), users)
+/// Reads the users' file again when it has changed, and offers what they can log in with by then.
+async fn watch_users(people: Arc<People>, doors: Vec<(Kind, Handle)>, log: Log) {
+    let Some(file) = people.file() else { return };
+    let mut seen = people.stamp();
+    let mut ticks = tokio::time::interval(USERS_WATCH);
+    loop {
+        ticks.tick().await;
+        let now = Some(Stamp::of(file));
+        if std::mem::replace(&mut seen, now.clone()) == now {
+            continue;
+        }
+        let again = people.reload().and_then(|()| {
+            let mechanisms = people.known().mechanisms();
+            doors.iter().try_for_each(|(kind, handle)| {
+                handle.reload_sessions(listen::sessions(people.config(), *kind, &mechanisms)?);
+                Ok(())
+            })
+        });
+        match again {
+            Ok(()) => drop(log.event("users-read").field("file", file.display())),
+            Err(error) => drop(log.event("users-not-read").field("error", error)),
+        }
+    }
 }
 
 /// Runs every listener until all are done; the first that breaks ends the others too.
@@ -92,7 +118,7 @@ async fn serve_all(doors: Vec<Door>, service: &Arc<Service>) -> Result<(), Failu
             Ok(0) => {}
             Ok(cut_off) => drop(service.log.event("cut-off").field("sessions", cut_off)),
             Err(error) => {
-                result = Err(Failure::new(Kind::Io, format!("a listener broke: {error}")));
+                result = Err(Failure::new(FailureKind::Io, format!("a listener broke: {error}")));
                 handles.iter().for_each(Handle::shut_down);
             }
         }
@@ -109,8 +135,9 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(Kind::System, format!("can't watch for signals: {error}")))
+            signal(kind).map_err(|error| {
+                Failure::new(FailureKind::System, format!("can't watch for signals: {error}"))
+            })
         };
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
@@ -135,7 +162,7 @@ impl Signals {
 
 pub(crate) fn no_folder(folder: &Path, error: &io::Error) -> Failure {
     let what = format!("can't make the mailbox {}: {error}", folder.display());
-    let failure = Failure::new(Kind::CantCreate, what);
+    let failure = Failure::new(FailureKind::CantCreate, what);
     match error.kind() {
         io::ErrorKind::PermissionDenied => failure.help(
             "let the user that runs the server write there, or choose another folder with --data or `data`",

@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use smtp_proto::server::{CloseReason, Facts, ResetCause, Step};
-use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePathBuf};
+use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
 
 use crate::config::Kind;
-use crate::directory::{Directory, Found, User};
+use crate::directory::{Found, User};
 use crate::log::{Event, Log};
+use crate::login::Login;
+use crate::people::People;
 use crate::queue_id::QueueIds;
 use crate::store::{Delivery, Store, Upload};
 use crate::trace;
@@ -23,6 +25,13 @@ const NO_SUCH_USER: Reply<'static> = Reply::new(550, (5, 1, 1), "No such user he
 /// A recipient elsewhere.
 const NO_RELAY: Reply<'static> =
     Reply::new(550, (5, 7, 1), "Relaying denied: that domain is not served here");
+/// An alias of ours that leads elsewhere, as long as nothing is sent on.
+const NO_FORWARD: Reply<'static> =
+    Reply::new(550, (5, 7, 1), "Forwarding denied: mail is not sent on from here");
+/// A sender that is not the user's (RFC 6409 §6.1).
+const NOT_YOURS: Reply<'static> = Reply::new(553, (5, 7, 1), "That sender address is not yours");
+/// A user who sent enough for now.
+const ENOUGH: Reply<'static> = Reply::new(451, (4, 7, 1), "Too much mail in this hour, try again later");
 /// The store failed; it says why in our log, not to the client.
 const NOT_STORED: Reply<'static> = Reply::new(451, (4, 3, 0), "Could not store the message, try again later");
 /// The store is full.
@@ -35,7 +44,7 @@ const REFUSED_NAMED: usize = 5;
 /// What all sessions share.
 pub(crate) struct Service {
     pub(crate) host: String,
-    pub(crate) directory: Directory,
+    pub(crate) people: Arc<People>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ids: QueueIds,
     pub(crate) log: Log,
@@ -47,6 +56,7 @@ struct Transaction {
     began: Instant,
     peer: Option<SocketAddr>,
     hello: Vec<u8>,
+    user: Option<String>,
     sender: ReversePathBuf,
     /// The recipients taken, as they were given.
     recipients: Vec<MailboxBuf>,
@@ -70,12 +80,17 @@ impl Service {
 
     async fn converse(&self, connection: &mut Connection, kind: Kind) -> std::io::Result<()> {
         let mut transaction: Option<Transaction> = None;
+        let mut login = Login::default();
         while let Some(step) = connection.next().await? {
             match step {
-                Step::Mail(mail) => {
-                    transaction = Some(Transaction::new(kind, mail.facts(), mail.sender().to_owned()));
-                    mail.accept();
-                }
+                Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
+                Step::Mail(mail) => match self.sender(mail.facts(), mail.sender()) {
+                    Ok(()) => {
+                        transaction = Some(Transaction::new(kind, mail.facts(), mail.sender().to_owned()));
+                        mail.accept();
+                    }
+                    Err(refusal) => mail.refuse(&refusal),
+                },
                 // The core puts MAIL before these. Were it not so, the client would be told 451: that is what a step
                 // without an answer means.
                 Step::Rcpt(rcpt) => {
@@ -118,15 +133,34 @@ impl Service {
         Ok(())
     }
 
+    /// Whoever logged in sends in their own name, and so much in an hour.
+    fn sender(&self, facts: &Facts, sender: ReversePath<'_>) -> Result<(), Reply<'static>> {
+        let Some(name) = facts.user() else { return Ok(()) };
+        let known = self.people.known();
+        let user = known.directory.login(name).ok_or(NOT_YOURS)?;
+        if sender.mailbox().is_some_and(|mailbox| !known.directory.owns(user, mailbox)) {
+            self.log.event("refused").field("user", name).field("from", sender).field("why", "not-theirs");
+            return Err(NOT_YOURS);
+        }
+        if !self.people.may_send(name, Instant::now()) {
+            self.log.event("refused").field("user", name).field("from", sender).field("why", "enough");
+            return Err(ENOUGH);
+        }
+        Ok(())
+    }
+
     fn recipient(&self, transaction: &mut Transaction, mailbox: Mailbox<'_>) -> Result<(), Reply<'static>> {
-        let refusal = match self.directory.find(mailbox) {
-            Found::User(user) => {
+        let refusal = match self.people.known().directory.find(mailbox) {
+            Found::Here(targets) if targets.remote.is_empty() => {
                 transaction.recipients.push(mailbox.to_owned());
-                if !transaction.to.iter().any(|known| known.mailbox == user.mailbox) {
-                    transaction.to.push(Arc::clone(user));
+                for user in &targets.users {
+                    if !transaction.to.iter().any(|known| known.mailbox == user.mailbox) {
+                        transaction.to.push(Arc::clone(user));
+                    }
                 }
                 return Ok(());
             }
+            Found::Here(_) => NO_FORWARD,
             Found::NoUser => NO_SUCH_USER,
             Found::Foreign => NO_RELAY,
         };
@@ -166,6 +200,9 @@ impl Service {
         let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
         match stored {
             Ok(receipt) => {
+                if let Some(user) = &transaction.user {
+                    self.people.sent(user, transaction.recipients.len(), Instant::now());
+                }
                 event("delivered").field("file", receipt);
                 Ok(format!("Ok: delivered as {id}"))
             }
@@ -203,6 +240,7 @@ impl Transaction {
             began: Instant::now(),
             peer: facts.peer().remote(),
             hello: facts.hello().to_vec(),
+            user: facts.user().map(str::to_owned),
             sender,
             recipients: Vec::new(),
             to: Vec::new(),
@@ -223,6 +261,7 @@ impl Transaction {
             event = event.field("refused", self.refused_text());
         }
         event
+            .maybe("user", self.user.as_ref())
             .maybe("peer", self.peer)
             .octets("hello", &self.hello)
             .field("ms", self.began.elapsed().as_millis())

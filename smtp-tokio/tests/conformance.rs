@@ -153,6 +153,18 @@ async fn connections_over_the_limit_are_told_to_come_back() {
 }
 
 #[tokio::test]
+async fn new_settings_are_for_connections_from_then_on() {
+    let (address, handle, _task) = start(10).await;
+    let mut before = TcpStream::connect(address).await.unwrap();
+    assert!(greeting(&mut before).await.starts_with("220 mx.example "));
+    handle.reload_sessions(smtp_tokio::ServerConfig::new("new.example").unwrap());
+    let mut after = TcpStream::connect(address).await.unwrap();
+    assert!(greeting(&mut after).await.starts_with("220 new.example "));
+    before.write_all(b"QUIT\r\n").await.unwrap();
+    assert!(greeting(&mut before).await.starts_with("221 "), "who was there goes on");
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_idle_sessions_and_lets_transactions_finish() {
     let (address, handle, task) = start(10).await;
     let mut idle = TcpStream::connect(address).await.unwrap();

@@ -2,6 +2,9 @@
 
 use std::path::{Component, Path};
 
+use smtp_proto::limits::SCRAM_MIN_ITERATIONS;
+use smtp_proto::wire::path::Mailbox;
+
 use super::sections::{Kind, Limits, User};
 use super::{Config, Place};
 
@@ -29,7 +32,8 @@ pub(super) fn check(config: &Config) -> Checked {
         return wrong("listener", "no listener is left", "leave `listener` out for the default");
     }
     (0..config.listener.len()).try_for_each(|i| listener(config, i))?;
-    (0..config.user.len()).try_for_each(|i| user(&config.user, i))
+    auth(config)?;
+    (0..config.user.len()).try_for_each(|i| listed_user(config, i))
 }
 
 fn names(config: &Config) -> Checked {
@@ -80,7 +84,8 @@ fn tls(config: &Config) -> Checked {
 fn listener(config: &Config, i: usize) -> Checked {
     let listener = &config.listener[i];
     let at = format!("listener.{i}.kind");
-    if listener.kind.is_submission() && !config.tls.is_set() {
+    let in_clear = config.auth.allow_insecure_auth && listener.kind == Kind::Submission;
+    if listener.kind.is_submission() && !config.tls.is_set() && !in_clear {
         let what = format!("`{}` needs a certificate", listener.kind);
         return wrong(at, what, "give `certificate` and `key` below [tls]");
     }
@@ -91,30 +96,73 @@ fn listener(config: &Config, i: usize) -> Checked {
     Ok(())
 }
 
-fn user(users: &[User], i: usize) -> Checked {
-    let user = &users[i];
-    let name = &user.name;
-    if name.is_empty() || name.contains(|c: char| c == '@' || c.is_control() || c.is_whitespace()) {
-        let what = format!("`{}` is no user name", name.escape_debug());
-        let help = "it is what stands before the @, and every domain has the same users";
-        return wrong(format!("user.{i}.name"), what, help);
-    }
-    if users[..i].iter().any(|other| other.name.eq_ignore_ascii_case(name)) {
-        let what = format!("the user `{name}` is there twice");
+fn listed_user(config: &Config, i: usize) -> Checked {
+    let listed = &config.user[i];
+    if config.user[..i].iter().any(|other| other.name.eq_ignore_ascii_case(&listed.name)) {
+        let what = format!("the user `{}` is there twice", listed.name);
         return wrong(format!("user.{i}.name"), what, "case makes no difference");
     }
+    for (j, sender) in listed.senders.iter().enumerate() {
+        let address = sender.strip_prefix('@').map_or(sender.clone(), |domain| format!("x@{domain}"));
+        if Mailbox::parse(address.as_bytes()).is_err() {
+            let what = format!("`{sender}` is no address");
+            return wrong(format!("user.{i}.senders.{j}"), what, "give an address, or @ and a domain");
+        }
+    }
+    user_parts(config, listed).or_else(|(key, what, help)| wrong(format!("user.{i}.{key}"), what, help))
+}
+
+/// Checks somebody's name and mailbox; the error says what is wrong.
+pub(crate) fn user(config: &Config, user: &User) -> Result<(), String> {
+    user_parts(config, user).map_err(|(_, what, help)| format!("{what}: {help}"))
+}
+
+fn user_parts(config: &Config, user: &User) -> Result<(), (&'static str, String, &'static str)> {
+    let name = &user.name;
+    let (local, domain) = name.rsplit_once('@').map_or((name.as_str(), None), |(l, d)| (l, Some(d)));
+    if local.is_empty() || local.contains(|c: char| c == '@' || c.is_control() || c.is_whitespace()) {
+        let help = "it is what stands before the @, at every domain, or a whole address";
+        return Err(("name", format!("`{}` is no user name", name.escape_debug()), help));
+    }
+    if domain.is_some_and(|domain| !config.domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain))) {
+        let what = format!("the domain of `{}` is not ours", name.escape_debug());
+        return Err(("name", what, "list it in `domains`, or give the part before the @ alone"));
+    }
     match &user.mailbox {
-        None if !is_plain_folder(name) => {
+        None if !is_plain_folder(local) || domain.is_some_and(|domain| domain.starts_with('.')) => {
             let what = format!("`{name}` does not do as a folder's name");
-            wrong(format!("user.{i}.name"), what, "give this user a `mailbox`, the folder to use")
+            Err(("name", what, "give this user a `mailbox`, the folder to use"))
         }
         Some(folder) if folder.as_os_str().is_empty() || !stays_below(folder) => {
             let what = format!("the mailbox `{}` leads out of its folder", folder.display());
-            let help = "give a folder below `data`, or an absolute path, without `..`";
-            wrong(format!("user.{i}.mailbox"), what, help)
+            Err(("mailbox", what, "give a folder below `data`, or an absolute path, without `..`"))
+        }
+        _ if config.data.join(user.folder()) == config.users_file() => {
+            let what = format!("the mailbox of `{name}` is the users' file");
+            Err(("name", what, "give this user another `mailbox`, or another `users_file`"))
         }
         _ => Ok(()),
     }
+}
+
+fn auth(config: &Config) -> Checked {
+    let auth = &config.auth;
+    at_least(&[
+        // Least that argon2 can do with (RFC 9106 §3.1).
+        ("auth.argon2_memory_kib", u64::from(auth.argon2_memory_kib), 8),
+        ("auth.argon2_passes", u64::from(auth.argon2_passes), 1),
+        ("auth.checks_at_once", auth.checks_at_once as u64, 1),
+        ("auth.scram_iterations", u64::from(auth.scram_iterations), u64::from(SCRAM_MIN_ITERATIONS)),
+        ("auth.failures_per_address", u64::from(auth.failures_per_address), 1),
+        ("auth.failures_per_account", u64::from(auth.failures_per_account), 1),
+        ("auth.failure_window_seconds", auth.failure_window_seconds, 1),
+        ("submission.messages_per_hour", u64::from(config.submission.messages_per_hour), 1),
+        ("submission.recipients_per_hour", u64::from(config.submission.recipients_per_hour), 1),
+    ])?;
+    if config.tag_separator.contains(|c: char| !c.is_ascii_punctuation() || c == '@') {
+        return wrong("tag_separator", "no use as a separator", "take + or -, or nothing for no tags");
+    }
+    Ok(())
 }
 
 fn is_domain(text: &str) -> bool {

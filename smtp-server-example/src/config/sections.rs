@@ -178,6 +178,63 @@ pub(crate) struct User {
     pub(crate) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mailbox: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) senders: Vec<String>,
+}
+
+/// An address that stands for others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alias {
+    pub(crate) address: String,
+    pub(crate) to: Vec<String>,
+}
+
+/// Logging in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Auth {
+    pub(crate) allow_insecure_auth: bool,
+    pub(crate) argon2_memory_kib: u32,
+    pub(crate) argon2_passes: u32,
+    pub(crate) checks_at_once: usize,
+    pub(crate) scram_iterations: u32,
+    pub(crate) failures_per_address: u32,
+    pub(crate) failures_per_account: u32,
+    pub(crate) failure_window_seconds: u64,
+    pub(crate) failure_delay_ms: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            allow_insecure_auth: false,
+            argon2_memory_kib: 19 * 1024,
+            argon2_passes: 2,
+            checks_at_once: 4,
+            scram_iterations: 15_000,
+            failures_per_address: 20,
+            failures_per_account: 50,
+            failure_window_seconds: 3_600,
+            failure_delay_ms: 1_000,
+        }
+    }
+}
+
+/// What our users send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Submission {
+    pub(crate) check_from: bool,
+    pub(crate) show_client: bool,
+    pub(crate) messages_per_hour: u32,
+    pub(crate) recipients_per_hour: u32,
+}
+
+impl Default for Submission {
+    fn default() -> Self {
+        Self { check_from: true, show_client: false, messages_per_hour: 200, recipients_per_hour: 1_000 }
+    }
 }
 
 impl User {
@@ -187,6 +244,9 @@ impl User {
 
     /// The mailbox's folder, below `data` unless it is absolute.
     pub(crate) fn folder(&self) -> PathBuf {
-        self.mailbox.clone().unwrap_or_else(|| PathBuf::from(&self.name))
+        // A folder for each domain, where the name has one.
+        let by_name =
+            || self.name.rsplit_once('@').map_or_else(|| self.name.clone(), |(l, d)| format!("{d}/{l}"));
+        self.mailbox.clone().unwrap_or_else(|| PathBuf::from(by_name()))
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Key {
 }
 
 /// Tables that come once for each entry: `[[listener]]`.
-pub(super) const LISTS: &[&str] = &["listener", "user"];
+pub(super) const LISTS: &[&str] = &["listener", "user", "alias"];
 
 const fn key(path: &'static str, unit: &'static str, why: &'static str) -> Key {
     Key { path, unit, required: false, why }
@@ -38,6 +38,23 @@ pub(super) const KEYS: &[Key] = &[
         "data",
         "folder",
         "Holds a Maildir for each user. A relative path is taken from where the server was started.",
+    ),
+    key(
+        "users_file",
+        "file below data, or an absolute path",
+        "Who can log in: written by the `user` commands, and by the server when a password that was right gives new \
+         keys. Beside the mail, as the server can write there.",
+    ),
+    key(
+        "catch_all",
+        "user or address",
+        "Who gets what nobody of that name has, at every domain; `@example.org` as an alias does so for one domain. \
+         Empty is nobody: an unknown recipient is refused, so that the sender learns of the slip.",
+    ),
+    key(
+        "tag_separator",
+        "text",
+        "What begins a tag: alice+shop@ is alice@. Empty is no tags. + is what most servers take.",
     ),
     key(
         "limits.message_octets",
@@ -84,6 +101,69 @@ pub(super) const KEYS: &[Key] = &[
         "The certificate's private key (PKCS#8, PKCS#1 or SEC1). Nobody but the server should be able to read it.",
     ),
     key(
+        "auth.allow_insecure_auth",
+        "true or false",
+        "Takes log-in without TLS, so that passwords cross the network in clear text. For tests on loopback.",
+    ),
+    key(
+        "auth.argon2_memory_kib",
+        "KiB",
+        "Memory that checking a password takes (argon2id). 19 MiB with two passes is what OWASP asks for; who steals \
+         the file needs as much for each guess.",
+    ),
+    key("auth.argon2_passes", "passes", "Time that checking a password takes; see `argon2_memory_kib`."),
+    key(
+        "auth.checks_at_once",
+        "checks",
+        "Passwords checked at a time; further ones wait. 4 bound the memory to 76 MiB.",
+    ),
+    key(
+        "auth.scram_iterations",
+        "iterations",
+        "Of the keys for SCRAM-SHA-256. RFC 7677 §4 asks for 4,096 or more; each log-in costs the client these, and a \
+         telephone does 15,000 in some hundredths of a second.",
+    ),
+    key(
+        "auth.failures_per_address",
+        "failures in the window",
+        "From one IPv4 address or IPv6 /64, then 454 without a look at the password. The same wrong password counts \
+         once. 20 leave room for an office behind one address; this machine itself is never shut out.",
+    ),
+    key(
+        "auth.failures_per_account",
+        "failures in the window",
+        "For one account from anywhere, then 454, but for addresses from which it was logged in to before: its owner \
+         comes in while strangers guess. 50 guesses in an hour find no password worth the name.",
+    ),
+    key("auth.failure_window_seconds", "seconds", "After which failures are forgotten. An hour."),
+    key(
+        "auth.failure_delay_ms",
+        "milliseconds",
+        "Wait before a wrong password is answered, times the failures so far, 10 s at most. A second is nothing to \
+         somebody who mistyped.",
+    ),
+    key(
+        "submission.check_from",
+        "true or false",
+        "Whether the addresses in From must be the user's own, as the sender must always be (RFC 6409 §6.1). Else \
+         anybody here could write in anybody's name.",
+    ),
+    key(
+        "submission.show_client",
+        "true or false",
+        "Whether Received tells recipients the user's address and host name. Where people are is nobody's business.",
+    ),
+    key(
+        "submission.messages_per_hour",
+        "messages per user and hour",
+        "Further ones have to wait. A person sends fewer than 200; a stolen password sends thousands.",
+    ),
+    key(
+        "submission.recipients_per_hour",
+        "recipients per user and hour",
+        "As `messages_per_hour`, since one message can go to many. 1,000: a club's letter passes.",
+    ),
+    key(
         "listener.kind",
         "mx, submission, submissions or lmtp",
         "Who comes here, one [[listener]] for each address. mx: other servers, with mail for `domains` alone (port \
@@ -104,13 +184,30 @@ pub(super) const KEYS: &[Key] = &[
     ),
     required(
         "user.name",
-        "local part",
-        "Who gets mail, one [[user]] for each: name@ every domain of `domains`. Case makes no difference. postmaster \
-         exists always (RFC 5321 §4.5.1).",
+        "local part or address",
+        "Who gets mail, one [[user]] for each: name@ every domain of `domains`, or a whole address for one domain \
+         alone. Case makes no difference. postmaster exists always (RFC 5321 §4.5.1). Passwords are set by `user \
+         passwd`, which also adds users that are not here.",
     ),
     key(
         "user.mailbox",
         "folder",
         "This user's Maildir, below `data` unless it is absolute. The name, if not given.",
+    ),
+    key(
+        "user.senders",
+        "list of addresses and @domains",
+        "Whose names this user may send in besides their own address and the aliases that lead to them alone.",
+    ),
+    required(
+        "alias.address",
+        "local part, address or @domain",
+        "An address that stands for others, one [[alias]] for each: at every domain, at one, or, as @example.org, \
+         whatever nobody has there.",
+    ),
+    required(
+        "alias.to",
+        "list of users, aliases and addresses",
+        "Who gets its mail. With the alias's own name among them the user of that name keeps a copy.",
     ),
 ];

@@ -67,7 +67,7 @@ const WRONG: &[(&str, usize, &[&str], &str)] = &[
     (
         after_least!("[[user]]\nname = \"a\"\npassword = \"x\""),
         5,
-        &["unknown key `password`", "known here: name, mailbox"],
+        &["unknown key `password`", "known here: name, mailbox, senders"],
         "nothing near, in a list",
     ),
     (
@@ -120,7 +120,26 @@ const WRONG: &[(&str, usize, &[&str], &str)] = &[
         &["the user `A` is there twice"],
         "names that differ by case alone",
     ),
-    (after_least!("[[user]]\nname = \"a@b\""), 4, &["`a@b` is no user name"], "a whole address"),
+    (
+        after_least!("[[user]]\nname = \"a@b\""),
+        4,
+        &["the domain of `a@b` is not ours"],
+        "an address elsewhere",
+    ),
+    (after_least!("[[user]]\nname = \"a b\""), 4, &["`a b` is no user name"], "a space"),
+    (
+        after_least!("[[user]]\nname = \"a\"\nsenders = [\"b@c.d\", \"@\"]"),
+        5,
+        &["`@` is no address"],
+        "no domain behind the @",
+    ),
+    (
+        after_least!("[[user]]\nname = \"users.toml\""),
+        4,
+        &["is the users' file"],
+        "a mailbox where the users' file is",
+    ),
+    (after_least!("[auth]\nscram_iterations = 100"), 4, &["use 4096 or more"], "fewer than RFC 7677 allows"),
     (
         after_least!("[[user]]\nname = \"..\""),
         4,

@@ -34,7 +34,7 @@ pub(super) fn all<B: Bench + Sync>(fresh: impl Fn() -> B) {
 }
 
 pub(super) fn user(name: &str) -> Arc<User> {
-    Arc::new(User { name: name.to_owned(), mailbox: name.into() })
+    Arc::new(User { name: name.to_owned(), mailbox: name.into(), ..User::default() })
 }
 
 pub(super) fn delivery(ids: &QueueIds, to: &[Arc<User>]) -> Delivery {

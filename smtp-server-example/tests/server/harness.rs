@@ -40,7 +40,9 @@ impl Server {
     /// `demo` with this mail folder.
     pub(crate) fn demo_in(data: &Path) -> Self {
         let mut command = binary();
-        command.args(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["demo", "--password", "word", "--listen", "127.0.0.1:0"]);
+        command.args(["--listen-submission", "127.0.0.1:0", "--listen-submissions", "127.0.0.1:0", "--data"]);
+        command.arg(data);
         Self::start(command, data)
     }
 

@@ -135,7 +135,8 @@ fn a_port_that_is_taken_is_an_error_that_says_what_to_do() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&["demo", "--listen", &address, "--data", folder.path().to_str().unwrap()]);
+    let data = folder.path().to_str().unwrap();
+    let output = run(&["demo", "--listen", &address, "--data", data]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(69), "{error}");
     assert!(error.starts_with(&format!("error: can't listen on {address}: ")), "{error}");

@@ -73,7 +73,13 @@ fn exit_codes_say_what_kind_of_error_it_was() {
 
 #[test]
 fn help_teaches_with_examples() {
-    for args in [&["--help"][..], &["demo", "--help"], &["serve", "--help"], &["config", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["demo", "--help"],
+        &["serve", "--help"],
+        &["config", "--help"],
+        &["user", "--help"],
+    ] {
         let text = String::from_utf8(run(args).stdout).unwrap();
         assert!(text.contains("Examples:\n  smtp-server-example "), "{args:?}: {text}");
     }
