@@ -1,3 +1,6 @@
+//! Places for connections. Both adapters have this file: it needs a lock that waits, and the core, which is `no_std`, has
+//! none.
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};

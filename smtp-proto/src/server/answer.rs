@@ -68,30 +68,34 @@ impl ServerSession {
 
     /// Says a refusal without an enhanced code.
     pub(crate) fn speak_bare(&mut self, answer: &Answer<'_>, refuse: &Reply<'_>) {
-        let reply = match answer {
-            Answer::Refuse(Some(reply)) => *reply,
-            Answer::Refuse(None) => {
-                self.budgets.misused_replies += 1;
-                refuse
-            }
-            Answer::Accept(_) | Answer::Dropped => &replies::NO_ANSWER,
-        };
+        let (reply, _) = self.words(answer, &replies::NO_ANSWER, refuse);
         reply.write(&mut self.output, false);
     }
 
     /// Says what the answer says or, where it has no words, the session's own. True where it accepts.
     pub(crate) fn speak(&mut self, answer: &Answer<'_>, accept: &Reply<'_>, refuse: &Reply<'_>) -> bool {
-        let (reply, accepted) = match answer {
-            Answer::Accept(reply) => (reply.unwrap_or(accept), true),
-            Answer::Refuse(Some(reply)) => (*reply, false),
+        let (reply, accepted) = self.words(answer, accept, refuse);
+        self.say(reply);
+        accepted
+    }
+
+    /// The words for an answer, and whether it accepts.
+    const fn words<'r>(
+        &mut self,
+        answer: &Answer<'r>,
+        accept: &'r Reply<'r>,
+        refuse: &'r Reply<'r>,
+    ) -> (&'r Reply<'r>, bool) {
+        match answer {
+            Answer::Accept(Some(reply)) => (reply, true),
+            Answer::Accept(None) => (accept, true),
+            Answer::Refuse(Some(reply)) => (reply, false),
             Answer::Refuse(None) => {
                 self.budgets.misused_replies += 1;
                 (refuse, false)
             }
             Answer::Dropped => (&replies::NO_ANSWER, false),
-        };
-        self.say(reply);
-        accepted
+        }
     }
 
     fn say_answer(&mut self, answer: Answer<'_>, accept: &Reply<'_>, refuse: &Reply<'_>) {

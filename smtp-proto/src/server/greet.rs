@@ -9,6 +9,7 @@ use super::replies;
 use super::session::{Open, Phase, ServerSession};
 use super::state::State;
 use super::step::{Abuse, CloseReason, Hello, ResetCause, Step, Xclient, Xforward};
+use crate::limits;
 use crate::sasl::Mechanism;
 use crate::wire::command::{self, Attributes};
 use crate::wire::ehlo::{self, Capability, Keyword, write_ehlo};
@@ -38,6 +39,7 @@ impl ServerSession {
             return self.expel(&replies::EARLY_TALKER, Abuse::Early);
         }
         self.phase = Phase::Command;
+        self.output.reserve(limits::FIRST_OUTPUT);
         match answer {
             Answer::Accept(_) => {
                 self.output.extend_from_slice(b"220 ");
