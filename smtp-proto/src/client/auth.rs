@@ -146,6 +146,10 @@ impl ClientSession {
         let text = Zeroizing::new(self.challenge_text().to_vec());
         let is_strict = self.config.leniency.is_strict();
         let Some(login) = self.login.as_deref_mut() else { return };
+        if login.failure.is_some() {
+            // It goes on after "*".
+            return self.break_off(CloseReason::OutOfStep { to: Sent::Auth, code: 334 });
+        }
         if is_strict && Base64::parse(&text).is_err() {
             login.failure = Some(Failure::Base64);
         } else if let Some(late) = login.late.take() {

@@ -76,6 +76,7 @@ mod outcome;
 mod session;
 mod step;
 mod transaction;
+mod waits;
 
 pub use crate::server::{Need, Protocol, TlsInfo};
 pub use auth::AuthError;
@@ -84,4 +85,5 @@ pub use envelope::{Envelope, Recipient, Recipients};
 pub use hello::NoStartTls;
 pub use outcome::{Contradiction, Outcome, Retry, Why};
 pub use session::{Certificate, ClientSession};
-pub use step::{Challenge, ClientStep, CloseReason, ContentWriter, Ready, Sent, Wait};
+pub use step::{Challenge, ClientStep, CloseReason, ContentWriter, Ready, Sent};
+pub use waits::Wait;

@@ -1,7 +1,6 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
-use core::time::Duration;
 
 use bytes::BytesMut;
 
@@ -9,7 +8,8 @@ use super::auth::Login;
 use super::config::ClientConfig;
 use super::job::{Fate, Job, Next};
 use super::outcome::{Outcome, Why};
-use super::step::{Challenge, ClientStep, CloseReason, ContentWriter, Ready, Sent, Wait};
+use super::step::{Challenge, ClientStep, CloseReason, ContentWriter, Ready, Sent};
+use super::waits::Wait;
 use crate::io::Input;
 use crate::limits;
 use crate::sasl::Mechanism;
@@ -107,13 +107,13 @@ pub struct ClientSession {
     pub(crate) masked: bool,
     pub(crate) deviations: Deviations,
     pub(crate) now: Time,
-    wait: Option<Wait>,
+    pub(crate) wait: Option<Wait>,
     /// Whether the need that was said last is the wait.
-    waits: bool,
-    deadline: Time,
+    pub(crate) waits: bool,
+    pub(crate) deadline: Time,
     /// Grows with each answer and each block of content: another wait of the same name has its own deadline.
     pub(crate) turn: u32,
-    wait_turn: u32,
+    pub(crate) wait_turn: u32,
     pub(crate) auth_deadline: Time,
     eof: bool,
     shutting_down: bool,
@@ -175,19 +175,6 @@ impl ClientSession {
         &mut self.output
     }
 
-    /// By when the wait that [`needs`](Self::needs) named must be over; `None` where there is none. When it passes, call
-    /// [`handle_timeout`](Self::handle_timeout).
-    #[must_use]
-    pub fn deadline(&self) -> Option<Time> {
-        self.waits.then_some(self.deadline)
-    }
-
-    /// What [`deadline`](Self::deadline) is for.
-    #[must_use]
-    pub fn waiting_for(&self) -> Option<Wait> {
-        self.wait.filter(|_| self.waits)
-    }
-
     /// How large the receive buffer should be now, in octets; 0 where nothing is read.
     #[must_use]
     pub const fn room(&self) -> usize {
@@ -235,72 +222,6 @@ impl ClientSession {
             Phase::Content if !self.may_write_content() => Need::Input,
             Phase::Ready | Phase::Content | Phase::Challenge => Need::Step,
             _ => Need::Input,
-        }
-    }
-
-    fn set_deadline(&mut self, need: Need) {
-        let wait = match need {
-            Need::Flush => Some(match self.phase {
-                Phase::Content | Phase::Verdict => Wait::DataBlock,
-                _ => Wait::Write,
-            }),
-            Need::Upgrade => Some(Wait::Handshake),
-            Need::Input => self.awaited(),
-            // What goes on between two parts of a reply is still the wait for it.
-            Need::Step | Need::Pause(_) | Need::Nothing => {
-                self.waits = false;
-                return;
-            }
-        };
-        self.waits = wait.is_some();
-        if self.wait == wait && self.wait_turn == self.turn {
-            return;
-        }
-        (self.wait, self.wait_turn) = (wait, self.turn);
-        if let Some(wait) = wait {
-            self.deadline =
-                if wait == Wait::Auth { self.auth_deadline } else { self.now + self.timeout(wait) };
-        }
-    }
-
-    fn awaited(&self) -> Option<Wait> {
-        Some(match self.phase {
-            Phase::Greeting => Wait::Greeting,
-            Phase::Hello | Phase::PlainHello | Phase::Single(Sent::Hello) => Wait::Hello,
-            Phase::StartTls => Wait::StartTls,
-            Phase::Auth => Wait::Auth,
-            Phase::Single(Sent::Mail) => Wait::Mail,
-            Phase::Single(Sent::Rcpt(_)) => Wait::Rcpt,
-            Phase::Single(Sent::Data) => Wait::DataInit,
-            Phase::Envelope => match self.job.answered() {
-                Next::Mail => Wait::Mail,
-                Next::Rcpt(_) => Wait::Rcpt,
-                Next::Data => Wait::DataInit,
-            },
-            Phase::Content => Wait::Chunk,
-            Phase::Verdict | Phase::LoneDot => Wait::DataEnd,
-            Phase::Quit(_) => Wait::Quit,
-            Phase::Idle if !self.collector.is_midway() => return None,
-            _ => Wait::Command,
-        })
-    }
-
-    fn timeout(&self, wait: Wait) -> Duration {
-        let timeouts = &self.config.timeouts;
-        match wait {
-            Wait::Greeting => timeouts.greeting,
-            Wait::Hello => timeouts.hello,
-            Wait::StartTls => timeouts.start_tls,
-            Wait::Handshake => timeouts.handshake,
-            Wait::Auth => timeouts.auth,
-            Wait::Mail => timeouts.mail,
-            Wait::Rcpt => timeouts.rcpt,
-            Wait::DataInit => timeouts.data_init,
-            Wait::DataBlock => timeouts.data_block,
-            Wait::DataEnd => timeouts.data_end,
-            Wait::Chunk => timeouts.chunk,
-            Wait::Command | Wait::Write => timeouts.command,
-            Wait::Quit => timeouts.quit,
         }
     }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::session::{ClientSession, Phase};
+use super::waits::Wait;
 use crate::error::{Fault, ParseError};
 use crate::wire::command::{Command, Verb};
 use crate::wire::params::{MailParams, RcptParams};
@@ -87,61 +88,6 @@ impl fmt::Display for Sent {
     }
 }
 
-/// What a deadline is for. [`Timeouts`](super::Timeouts) has the time of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Wait {
-    /// The greeting.
-    Greeting,
-    /// The answer to EHLO, LHLO or HELO.
-    Hello,
-    /// The answer to STARTTLS.
-    StartTls,
-    /// The TLS handshake.
-    Handshake,
-    /// An AUTH exchange as a whole.
-    Auth,
-    /// The answer to MAIL.
-    Mail,
-    /// The answer to RCPT.
-    Rcpt,
-    /// The answer to DATA.
-    DataInit,
-    /// Until the server has taken a block of content.
-    DataBlock,
-    /// The answer to the end of content.
-    DataEnd,
-    /// The answer to a chunk that is not the last.
-    Chunk,
-    /// The answer to another command.
-    Command,
-    /// Until the server has taken our commands.
-    Write,
-    /// The answer to QUIT.
-    Quit,
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Greeting => "the greeting (is it a port where TLS comes first?)",
-            Self::Hello => "the answer to EHLO",
-            Self::StartTls => "the answer to STARTTLS",
-            Self::Handshake => "the TLS handshake",
-            Self::Auth => "the end of AUTH",
-            Self::Mail => "the answer to MAIL",
-            Self::Rcpt => "the answer to RCPT",
-            Self::DataInit => "the answer to DATA",
-            Self::DataBlock => "the server to take content",
-            Self::DataEnd => "the answer to the end of the content",
-            Self::Chunk => "the answer to BDAT",
-            Self::Command => "the answer to a command",
-            Self::Write => "the server to take commands",
-            Self::Quit => "the answer to QUIT",
-        })
-    }
-}
-
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -183,6 +129,9 @@ pub enum CloseReason {
         /// Its code.
         code: u16,
     },
+    /// The server offers PIPELINING and takes commands in a group for a mistake.
+    #[error("the server offers PIPELINING and can't do it: ignore the keyword for this host")]
+    Pipelining,
     /// Octets behind the 220 of STARTTLS: somebody put them there.
     #[error("octets were injected before TLS")]
     Injection,

@@ -117,6 +117,9 @@ impl ClientSession {
         if self.job.stage == Stage::Refused {
             return self.job.skip_rcpt(index);
         }
+        if self.is_out_of_sync(heard) {
+            return self.break_off(CloseReason::Pipelining);
+        }
         let fate = match heard.class() {
             2 => Fate::Taken,
             4 | 5 if self.is_too_many(heard) => {
@@ -133,6 +136,12 @@ impl ClientSession {
             }
         };
         self.job.settle_rcpt(index, fate);
+    }
+
+    /// Whether the server says of a command that was sent in a group that it is none or out of order: what offers
+    /// PIPELINING is then something in front of it.
+    fn is_out_of_sync(&self, heard: Heard) -> bool {
+        matches!(heard.code, 500 | 502 | 503) && self.offers(Keyword::Pipelining)
     }
 
     /// Whether this recipient is one too many for the transaction, and fine in another: 452 4.5.3, the 552 that means the
@@ -155,6 +164,9 @@ impl ClientSession {
                 self.phase = Phase::LoneDot;
             }
             4 | 5 => {
+                if self.job.taken > 0 && self.is_out_of_sync(heard) {
+                    return self.break_off(CloseReason::Pipelining);
+                }
                 if self.job.taken > 0 {
                     let slot = self.job.keep(self.collector.last());
                     self.job.settle_taken(Fate::Refused(slot));
