@@ -1,22 +1,18 @@
-//! swaks, Python's smtplib, openssl and Postfix's smtp-source talk to this adapter.
-#![cfg(feature = "aws-lc-rs")]
+//! swaks, Python's smtplib, openssl and Postfix's smtp-source talk to this adapter: in clear, under TLS, and by LMTP on a
+//! Unix socket.
+#![cfg(all(feature = "aws-lc-rs", unix))]
 
 #[path = "peers/mod.rs"]
 mod programs;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use programs::{App, Inbox, certificate, config};
-use smtp_tokio::{Server, tls};
+use programs::{App, Inbox, Places, certificate, config, lmtp_config, socket_path};
+use smtp_tokio::{Handle, Server, tls};
 
-/// Runs `talk` beside a server.
-async fn serve(talk: impl FnOnce(SocketAddr, &Inbox) + Send + 'static) {
-    let (chain, key) = certificate();
-    let tls = Arc::new(tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap());
-    let server = Server::builder(config()).starttls(tls).bind("127.0.0.1:0").await.unwrap();
-    let (address, handle, inbox) = (server.local_addr().unwrap(), server.handle(), Inbox::default());
-    let taken = Arc::clone(&inbox);
+/// Serves all connections of a listener.
+fn run(server: Server, inbox: &Inbox) -> (Handle, tokio::task::JoinHandle<std::io::Result<usize>>) {
+    let (handle, taken) = (server.handle(), Arc::clone(inbox));
     let served = tokio::spawn(server.serve(move |mut connection| {
         let mut app = App::new(&taken);
         async move {
@@ -25,27 +21,45 @@ async fn serve(talk: impl FnOnce(SocketAddr, &Inbox) + Send + 'static) {
             }
         }
     }));
-    tokio::task::spawn_blocking(move || talk(address, &inbox)).await.unwrap();
-    handle.shut_down();
-    assert_eq!(served.await.unwrap().unwrap(), 0);
+    (handle, served)
+}
+
+/// Runs `talk` beside a server on three listeners.
+async fn serve(name: &str, talk: impl FnOnce(&Places, &Inbox) + Send + 'static) {
+    let (chain, key) = certificate();
+    let tls = || Arc::new(tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap());
+    let clear = Server::builder(config()).starttls(tls()).bind("127.0.0.1:0").await.unwrap();
+    let encrypted = Server::builder(config()).implicit_tls(tls()).bind("127.0.0.1:0").await.unwrap();
+    let path = socket_path(name);
+    let lmtp = Server::builder(lmtp_config()).starttls(tls()).bind_unix(&path).unwrap();
+    let (address, tls) = (clear.local_addr().unwrap(), encrypted.local_addr().unwrap());
+    let places = Places { clear: address, tls, lmtp: path.clone() };
+    let inbox = Inbox::default();
+    let running = [clear, encrypted, lmtp].map(|server| run(server, &inbox));
+    tokio::task::spawn_blocking(move || talk(&places, &inbox)).await.unwrap();
+    for (handle, served) in running {
+        handle.shut_down();
+        assert_eq!(served.await.unwrap().unwrap(), 0);
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test]
 async fn swaks_logs_in_with_each_mechanism_under_tls() {
-    serve(programs::swaks).await;
+    serve("swaks", programs::swaks).await;
 }
 
 #[tokio::test]
 async fn pythons_smtplib_sends() {
-    serve(programs::smtplib).await;
+    serve("smtplib", programs::smtplib).await;
 }
 
 #[tokio::test]
 async fn openssls_client_shakes_hands() {
-    serve(|address, _| programs::openssl(address)).await;
+    serve("openssl", |places, _| programs::openssl(places)).await;
 }
 
 #[tokio::test]
 async fn postfixs_smtp_source_sends_many() {
-    serve(programs::smtp_source).await;
+    serve("smtp-source", programs::smtp_source).await;
 }

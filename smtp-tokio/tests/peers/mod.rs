@@ -1,7 +1,7 @@
 //! Other people's programs talk to an adapter: the programs' side, the same for both adapters.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +18,27 @@ pub(crate) fn config() -> ServerConfig {
     // People paste groups of commands into openssl; strict sessions refuse a group before EHLO's answer.
     let config = ServerConfig::new("mx.example").unwrap().leniency(Leniency::SUBMISSION);
     config.auth(&MECHANISMS, AuthWhen::Always)
+}
+
+/// The same by LMTP.
+pub(crate) fn lmtp_config() -> ServerConfig {
+    ServerConfig::lmtp("mx.example").unwrap().leniency(Leniency::SUBMISSION)
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// In clear, with STARTTLS.
+    pub(crate) clear: SocketAddr,
+    /// TLS comes first.
+    pub(crate) tls: SocketAddr,
+    /// LMTP on a Unix socket, with STARTTLS.
+    pub(crate) lmtp: PathBuf,
+}
+
+/// A path for a socket of this process and test.
+pub(crate) fn socket_path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("smtp-peers-{name}-{}", std::process::id()))
 }
 
 /// A message as it came in.
@@ -55,6 +76,8 @@ impl App {
                 mail.accept();
             }
             Step::Content(octets) => self.mail.content.extend_from_slice(octets),
+            // In LMTP it comes once for each recipient.
+            Step::Verdict(verdict) if verdict.recipient().unwrap_or(0) > 0 => verdict.accept(),
             Step::Verdict(verdict) => {
                 self.inbox.lock().unwrap().push(std::mem::take(&mut self.mail));
                 verdict.accept();
@@ -122,74 +145,120 @@ fn take(inbox: &Inbox) -> Vec<Mail> {
     std::mem::take(&mut *inbox.lock().unwrap())
 }
 
-/// swaks: TLS, each mechanism, pipelining, a wrong password.
-pub(crate) fn swaks(address: SocketAddr, inbox: &Inbox) {
-    let swaks = || {
+/// swaks: pipelining, TLS by STARTTLS and from the start, each mechanism that it and we know, a wrong password, LMTP.
+pub(crate) fn swaks(places: &Places, inbox: &Inbox) {
+    let swaks = |place: &[&str]| {
         let mut command = peer("swaks")?;
-        command.args(["--server", &address.to_string(), "--from", "a@b.example", "--to", "c@mx.example"]);
+        command.args(place).args(["--from", "a@b.example", "--to", "c@mx.example,d@mx.example"]);
         command.args(["--helo", "client.example"]);
         Some(command)
     };
-    let Some(mut plain) = swaks() else { return };
+    let clear = ["--server", &places.clear.to_string()];
+    let tls = ["--server", &places.tls.to_string(), "--tls-on-connect"];
+    let Some(mut plain) = swaks(&clear) else { return };
     succeed(plain.arg("--pipeline"));
     assert_eq!(take(inbox).len(), 1);
     for mechanism in MECHANISMS {
-        let mut command = swaks().unwrap();
-        command.args(["--tls", "--auth", mechanism.as_str(), "--auth-user", "tim"]);
-        succeed(command.args(["--auth-password", "tanstaaf"]));
-        let mails = take(inbox);
-        assert_eq!(mails.len(), 1, "{mechanism:?}");
-        assert_eq!(mails[0].user.as_deref(), Some("tim"));
-        assert!(mails[0].encrypted);
+        for (place, options) in [(&clear[..], &["--tls", "--pipeline"][..]), (&tls, &[])] {
+            let mut command = swaks(place).unwrap();
+            command.args(options).args(["--auth", mechanism.as_str(), "--auth-user", "tim"]);
+            succeed(command.args(["--auth-password", "tanstaaf"]));
+            let mails = take(inbox);
+            assert_eq!(mails.len(), 1, "{mechanism:?} {options:?}");
+            assert_eq!(mails[0].user.as_deref(), Some("tim"));
+            assert!(mails[0].encrypted);
+        }
     }
-    let mut wrong = swaks().unwrap();
+    let mut wrong = swaks(&clear).unwrap();
     wrong.args(["--auth", "PLAIN", "--auth-user", "tim", "--auth-password", "wrong"]);
     let output = wrong.stdin(Stdio::null()).output().unwrap();
     assert!(said(&output).contains("535 5.7.8"), "{}", said(&output));
     assert!(take(inbox).is_empty());
+    let lmtp = ["--socket", places.lmtp.to_str().unwrap(), "--protocol", "LMTP"];
+    for options in [&[][..], &["--tls"]] {
+        succeed(swaks(&lmtp).unwrap().args(options));
+        assert_eq!(take(inbox).len(), 1, "LMTP {options:?}");
+    }
 }
 
 const PYTHON: &str = r#"
 import smtplib, ssl, sys
 context = ssl._create_unverified_context()
-with smtplib.SMTP("127.0.0.1", int(sys.argv[1]), "client.example") as smtp:
+clear, tls, lmtp = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+with smtplib.SMTP("127.0.0.1", clear, "client.example") as smtp:
     smtp.starttls(context=context)
     smtp.login("tim", "tanstaaf")
     smtp.sendmail("a@b.example", ["c@mx.example", "d@mx.example"], b".dot\r\n..two\r\n\xff\r\n.\r\n")
     smtp.sendmail("a@b.example", ["c@mx.example"], "again\r\n")
     assert smtp.verify("c")[0] == 252
     assert smtp.noop()[0] == 250
+for mechanism in ["CRAM-MD5", "PLAIN", "LOGIN"]:
+    with smtplib.SMTP_SSL("127.0.0.1", tls, "client.example", context=context) as smtp:
+        smtp.ehlo()
+        smtp.user, smtp.password = "tim", "tanstaaf"
+        smtp.auth(mechanism, getattr(smtp, "auth_" + mechanism.lower().replace("-", "_")))
+        smtp.sendmail("a@b.example", ["c@mx.example"], "by " + mechanism + "\r\n")
+with smtplib.LMTP(lmtp) as smtp:
+    # It reads one verdict only, so there is one recipient.
+    smtp.sendmail("a@b.example", ["c@mx.example"], "LMTP\r\n")
 "#;
 
-/// Python's smtplib: STARTTLS, login, two messages.
-pub(crate) fn smtplib(address: SocketAddr, inbox: &Inbox) {
+/// Python's smtplib: STARTTLS and TLS from the start, each mechanism, several messages, LMTP.
+pub(crate) fn smtplib(places: &Places, inbox: &Inbox) {
     let Some(mut python) = peer("python3") else { return };
-    succeed(python.args(["-c", PYTHON, &address.port().to_string()]));
+    let ports = [places.clear.port().to_string(), places.tls.port().to_string()];
+    succeed(python.args(["-c", PYTHON]).args(ports).arg(&places.lmtp));
     let mails = take(inbox);
-    assert_eq!(mails.len(), 2);
-    assert_eq!(mails[0].content, b".dot\r\n..two\r\n\xff\r\n.\r\n");
-    assert_eq!(mails[1].content, b"again\r\n");
-    assert!(mails.iter().all(|mail| mail.encrypted && mail.user.as_deref() == Some("tim")));
+    let contents: Vec<&[u8]> = mails.iter().map(|mail| &mail.content[..]).collect();
+    let wanted: [&[u8]; 6] = [
+        b".dot\r\n..two\r\n\xff\r\n.\r\n",
+        b"again\r\n",
+        b"by CRAM-MD5\r\n",
+        b"by PLAIN\r\n",
+        b"by LOGIN\r\n",
+        b"LMTP\r\n",
+    ];
+    assert_eq!(contents, wanted);
+    assert!(mails[..5].iter().all(|mail| mail.encrypted && mail.user.as_deref() == Some("tim")));
 }
 
-/// openssl's client: a handshake by STARTTLS that it is content with, and a session inside.
-pub(crate) fn openssl(address: SocketAddr) {
-    use std::io::Write;
-    let Some(mut openssl) = peer("openssl") else { return };
-    openssl.args(["s_client", "-starttls", "smtp", "-crlf", "-ign_eof", "-connect", &address.to_string()]);
-    let mut child =
-        openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"EHLO client.example\nNOOP\nQUIT\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = said(&output);
-    assert!(said.contains("250-mx.example"), "{said}");
-    assert!(said.contains("221 2.0.0 Bye"), "{said}");
+/// openssl's client: handshakes that it is content with, and a session inside each.
+pub(crate) fn openssl(places: &Places) {
+    let (clear, tls) = (places.clear.to_string(), places.tls.to_string());
+    let lmtp = places.lmtp.to_str().unwrap();
+    let ways: [(&[&str], &str); 3] = [
+        (&["-starttls", "smtp", "-connect", &clear], "EHLO"),
+        (&["-connect", &tls], "EHLO"),
+        (&["-starttls", "lmtp", "-unix", lmtp], "LHLO"),
+    ];
+    for (arguments, hello) in ways {
+        use std::io::Write;
+        let Some(mut openssl) = peer("openssl") else { return };
+        openssl.args(["s_client", "-crlf", "-ign_eof"]).args(arguments);
+        let mut child =
+            openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = format!("{hello} client.example\nNOOP\nQUIT\n");
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = said(&output);
+        assert!(said.contains("250-mx.example"), "{arguments:?}: {said}");
+        assert!(said.contains("221 2.0.0 Bye"), "{arguments:?}: {said}");
+    }
 }
 
-/// Postfix's smtp-source: many messages over a few sessions.
-pub(crate) fn smtp_source(address: SocketAddr, inbox: &Inbox) {
-    let Some(mut source) = peer("smtp-source") else { return };
-    source.args(["-s", "5", "-m", "200", "-l", "4096", "-f", "a@b.example", "-t", "c@mx.example"]);
-    succeed(source.arg(address.to_string()));
-    assert_eq!(take(inbox).len(), 200);
+/// Postfix's smtp-source: many messages over a few sessions at a time, by SMTP and LMTP, to one recipient and to some, and
+/// over sessions that are kept.
+pub(crate) fn smtp_source(places: &Places, inbox: &Inbox) {
+    let (clear, lmtp) = (places.clear.to_string(), format!("unix:{}", places.lmtp.display()));
+    let ways: [(&[&str], &str); 3] = [
+        (&["-s", "5", "-m", "200", "-l", "4096"], &clear),
+        (&["-s", "3", "-m", "60", "-d", "-r", "7", "-l", "100000"], &clear),
+        (&["-L", "-s", "5", "-m", "100", "-r", "3"], &lmtp),
+    ];
+    for (arguments, place) in ways {
+        let Some(mut source) = peer("smtp-source") else { return };
+        let many = arguments.iter().position(|one| *one == "-m").map(|at| arguments[at + 1]).unwrap();
+        succeed(source.args(arguments).args(["-f", "a@b.example", "-t", "c@mx.example", place]));
+        assert_eq!(take(inbox).len().to_string(), many, "{arguments:?}");
+    }
 }
