@@ -13,12 +13,19 @@
 //! Everything that decides takes time as an argument; what blocks is behind [`Store`](store::Store) and
 //! [`Disk`](crate::store::Disk).
 
+mod dsn;
 mod filter;
+mod local;
 mod lock;
+mod loops;
 mod model;
+mod policy;
+mod schedule;
+mod settle;
 mod spool;
 mod sqlite;
 mod store;
+mod transport;
 mod writer;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::log::{Event, Log};
 use crate::login::Login;
 use crate::people::People;
 use crate::queue_id::QueueIds;
-use crate::store::{Delivery, Store, Upload};
+use crate::store::{Before, Delivery, Store, Upload};
 use crate::trace;
 
 /// A recipient of ours that does not exist (RFC 3463 §3.2).
@@ -173,7 +173,13 @@ impl Service {
 
     fn begin(&self, transaction: &Transaction, facts: &Facts) -> Upload {
         let arrived = Timestamp::now();
-        let delivery = Delivery { id: self.ids.next(arrived), arrived, to: transaction.to.clone() };
+        let delivery = Delivery {
+            id: self.ids.next(arrived),
+            arrived,
+            to: transaction.to.clone(),
+            rcpt: 0,
+            before: Before::Nothing,
+        };
         let recipient = match &transaction.recipients[..] {
             [one] => Some(one.as_mailbox()),
             _ => None,

@@ -27,6 +27,19 @@ pub(crate) struct Delivery {
     pub(crate) arrived: Timestamp,
     /// Each user gets one copy. Never empty; no mailbox is in it twice.
     pub(crate) to: Vec<Arc<User>>,
+    /// The recipient's number: with the id it names the copy in each mailbox, so that a second try makes the same
+    /// name.
+    pub(crate) rcpt: i64,
+    pub(crate) before: Before,
+}
+
+/// What was before a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing: it is tried for the first time.
+    Nothing,
+    /// It may have been made already, and read since then.
+    Perhaps,
 }
 
 /// A place for mail.
@@ -40,7 +53,8 @@ pub(crate) trait Incoming: Send {
     /// Takes more octets, in wire form: lines end with CR LF. They may be cut anywhere.
     fn write(&mut self, octets: &[u8]) -> io::Result<()>;
 
-    /// Makes the message durable in the mailbox of every recipient, then returns. After an error it is in none.
+    /// Makes the message durable in the mailbox of every recipient, then returns. After an error it is in none, but
+    /// for where an earlier try had put it. No mailbox gets it twice.
     fn commit(self: Box<Self>) -> io::Result<Receipt>;
 }
 

@@ -17,10 +17,15 @@ pub(crate) fn headers(
     arrived: Timestamp,
     recipient: Option<Mailbox<'_>>,
 ) -> Vec<u8> {
-    let date = date(&arrived.to_zoned_datetime(TimeZone::system()));
+    let date = date_of(arrived);
     let mut headers = format!("Return-Path: {sender}\r\n").into_bytes();
     headers.extend(facts.received(ReceivedBy { host, id: id.as_str(), date: &date, for_: recipient }));
     headers
+}
+
+/// A moment as headers have it, in the local time.
+pub(crate) fn date_of(moment: Timestamp) -> String {
+    date(&moment.to_zoned_datetime(TimeZone::system()))
 }
 
 /// A date as headers have it: `Tue, 05 May 2026 09:03:01 +0200` (RFC 5322 §3.3).

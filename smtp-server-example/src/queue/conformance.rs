@@ -47,7 +47,10 @@ pub(super) fn message(deliveries: &[&[&str]]) -> NewMessage {
     let delivery = |to: &&[&str]| NewDelivery {
         route: RouteKey::domain(to[0].rsplit('@').next().unwrap()),
         warn: Some(at(4 * 3_600)),
-        rcpts: to.iter().map(|to| NewRcpt { address: (*to).to_owned(), orcpt: None, notify: None }).collect(),
+        rcpts: to
+            .iter()
+            .map(|to| NewRcpt { address: (*to).to_owned(), user: None, orcpt: None, notify: None })
+            .collect(),
     };
     NewMessage {
         envelope: Envelope {
@@ -86,6 +89,7 @@ pub(super) fn settlement(job: &Job, states: &[RcptState]) -> Settlement {
     Settlement {
         delivery: job.delivery,
         epoch: job.epoch,
+        now: at(60),
         rcpts: job.rcpts.iter().zip(states).map(settled).collect(),
         next: at(120),
         warn: job.warn,

@@ -204,6 +204,8 @@ pub(crate) struct NewDelivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewRcpt {
     pub(crate) address: String,
+    /// Whose mailbox here it is for, if that is known: a user's name.
+    pub(crate) user: Option<String>,
     /// ORCPT as it was sent: `rfc822;` and xtext.
     pub(crate) orcpt: Option<String>,
     pub(crate) notify: Option<Notify>,
@@ -242,6 +244,7 @@ pub(crate) struct Job {
 pub(crate) struct Rcpt {
     pub(crate) id: RcptId,
     pub(crate) address: String,
+    pub(crate) user: Option<String>,
     pub(crate) orcpt: Option<String>,
     pub(crate) notify: Option<Notify>,
     /// An earlier attempt ended without an answer to its final dot.
@@ -253,6 +256,7 @@ pub(crate) struct Rcpt {
 pub(crate) struct Settlement {
     pub(crate) delivery: DeliveryId,
     pub(crate) epoch: i64,
+    pub(crate) now: Timestamp,
     /// The recipients that are told about; the others stay as they are.
     pub(crate) rcpts: Vec<Settled>,
     /// When it is tried again, if somebody waits still.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Delivery, Store};
+use super::{Before, Delivery, Store};
 use crate::directory::User;
 use crate::queue_id::QueueIds;
 
@@ -39,7 +39,7 @@ pub(super) fn user(name: &str) -> Arc<User> {
 
 pub(super) fn delivery(ids: &QueueIds, to: &[Arc<User>]) -> Delivery {
     let now = Timestamp::now();
-    Delivery { id: ids.next(now), arrived: now, to: to.to_vec() }
+    Delivery { id: ids.next(now), arrived: now, to: to.to_vec(), rcpt: 7, before: Before::Nothing }
 }
 
 fn deliver(store: &dyn Store, delivery: &Delivery, slices: &[&[u8]]) -> io::Result<()> {

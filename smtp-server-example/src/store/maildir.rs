@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::Disk;
-use super::{Delivery, Incoming, Receipt, Store};
+use super::{Before, Delivery, Incoming, Receipt, Store};
 use crate::directory::User;
 
 /// The three folders of a Maildir.
@@ -36,6 +36,17 @@ impl<D: Disk> Maildirs<D> {
         Ok(())
     }
 
+    /// Where a copy is that somebody has looked at already: readers move it to `cur/` and append their marks.
+    fn find_read(&self, copy: &Copy) -> io::Result<Option<String>> {
+        let folder = copy.mailbox.join("cur");
+        let names = match self.disk.names(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            names => names?,
+        };
+        let found = names.iter().find(|name| name.split(':').next() == Some(&copy.name));
+        Ok(found.map(|name| folder.join(name).display().to_string()))
+    }
+
     fn mailbox(&self, user: &User) -> PathBuf {
         self.root.join(&user.mailbox)
     }
@@ -48,24 +59,32 @@ fn make_folders(disk: &impl Disk, mailbox: &Path) -> io::Result<()> {
 
 impl<D: Disk> Store for Maildirs<D> {
     fn begin(&self, delivery: &Delivery) -> io::Result<Box<dyn Incoming>> {
-        let copies: Vec<_> = delivery
-            .to
-            .iter()
-            .enumerate()
-            .map(|(i, user)| {
-                let seconds = delivery.arrived.as_second();
-                let name = format!("{seconds}.Q{}R{i}.{}", delivery.id, self.host);
-                Copy::new(self.mailbox(user), name)
-            })
-            .collect();
+        let name =
+            format!("{}.Q{}R{}.{}", delivery.arrived.as_second(), delivery.id, delivery.rcpt, self.host);
+        let mut copies: Vec<_> =
+            delivery.to.iter().map(|user| Copy::new(self.mailbox(user), name.clone())).collect();
+        let mut there = Vec::new();
+        if delivery.before == Before::Perhaps {
+            for copy in std::mem::take(&mut copies) {
+                match self.find_read(&copy)? {
+                    Some(place) => there.push(place),
+                    None => copies.push(copy),
+                }
+            }
+            // A try that was cut off leaves its draft. Nobody else writes to that name.
+            copies.iter().for_each(|copy| drop(self.disk.remove(&copy.path("tmp"))));
+        }
         let mut draft = Draft {
             disk: Arc::clone(&self.disk),
             file: None,
             copies,
+            there,
             line_ends: LineEnds::default(),
             scratch: Vec::new(),
         };
-        draft.file = Some(draft.create_first()?);
+        if !draft.copies.is_empty() {
+            draft.file = Some(draft.create_first()?);
+        }
         Ok(Box::new(draft))
     }
 }
@@ -93,6 +112,8 @@ struct Draft<D: Disk> {
     disk: Arc<D>,
     file: Option<D::File>,
     copies: Vec<Copy>,
+    /// Where it is already.
+    there: Vec<String>,
     line_ends: LineEnds,
     scratch: Vec<u8>,
 }
@@ -107,8 +128,12 @@ impl<D: Disk> Draft<D> {
     }
 
     fn write_stored(&mut self) -> io::Result<()> {
-        let file = self.file.as_mut().ok_or_else(|| io::Error::other("the draft was closed"))?;
-        file.write_all(&self.scratch)
+        match &mut self.file {
+            Some(file) => file.write_all(&self.scratch),
+            // Everybody has it already.
+            None if self.copies.is_empty() => Ok(()),
+            None => Err(io::Error::other("the draft was closed")),
+        }
     }
 
     /// All that can fail for want of room or rights comes before the first link, so that as good as nothing can
@@ -130,8 +155,14 @@ impl<D: Disk> Draft<D> {
             }
         }
         for copy in &mut self.copies {
-            with_folders(&*self.disk, &copy.mailbox, |disk| disk.link(&copy.path("tmp"), &copy.path("new")))?;
-            copy.in_new = true;
+            match with_folders(&*self.disk, &copy.mailbox, |disk| {
+                disk.link(&copy.path("tmp"), &copy.path("new"))
+            }) {
+                Ok(()) => copy.in_new = true,
+                // An earlier try got so far, and perhaps not to the sync below.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
         }
         self.copies.iter().try_for_each(|copy| self.disk.sync_folder(&copy.mailbox.join("new")))
     }
@@ -157,7 +188,7 @@ impl<D: Disk> Incoming for Draft<D> {
 
     fn commit(mut self: Box<Self>) -> io::Result<Receipt> {
         self.deliver()?;
-        let mut places = Vec::with_capacity(self.copies.len());
+        let mut places = std::mem::take(&mut self.there);
         for copy in &mut self.copies {
             // Delivered: from here on nothing is taken back.
             copy.in_new = false;
@@ -451,9 +482,31 @@ mod tests {
             incoming.commit()
         };
         store(b"first").unwrap();
-        store(b"second").unwrap_err();
+        store(b"second").unwrap();
         assert_eq!(bench.delivered(&user("alice")), [b"first"]);
         assert!(bench.is_clean(&user("alice")));
+    }
+
+    #[test]
+    fn what_was_read_already_is_not_delivered_again() {
+        let bench = OnDisk::new(RealDisk);
+        let again =
+            Delivery { before: Before::Perhaps, ..delivery(&QueueIds::new(), &[user("alice"), user("bob")]) };
+        let store = || {
+            let mut incoming = bench.store.begin(&again)?;
+            incoming.write(b"text")?;
+            incoming.commit()
+        };
+        store().unwrap();
+        let new = bench.names(&user("alice"), "new").remove(0);
+        let cur = new.parent().unwrap().with_file_name("cur");
+        fs::rename(&new, cur.join(format!("{}:2,S", new.file_name().unwrap().to_str().unwrap()))).unwrap();
+        // What a try leaves that was cut off while it wrote.
+        fs::write(new.parent().unwrap().with_file_name("tmp").join(new.file_name().unwrap()), "te").unwrap();
+        let receipt = store().unwrap();
+        assert_eq!(receipt.places.len(), 2, "both have it: {receipt}");
+        assert!(bench.names(&user("alice"), "new").is_empty(), "alice has read it");
+        assert_eq!(bench.delivered(&user("bob")), [b"text"]);
     }
 
     #[test]
@@ -465,7 +518,6 @@ mod tests {
         let names: HashSet<_> =
             receipt.places.iter().map(|place| place.rsplit('/').next().unwrap().to_owned()).collect();
         let seconds = delivery.arrived.as_second();
-        let name = |rcpt| format!("{seconds}.Q{}R{rcpt}.a\\057b\\072c", delivery.id);
-        assert_eq!(names, HashSet::from([name(0), name(1)]));
+        assert_eq!(names, HashSet::from([format!("{seconds}.Q{}R7.a\\057b\\072c", delivery.id)]));
     }
 }

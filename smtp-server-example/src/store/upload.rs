@@ -158,7 +158,13 @@ mod tests {
 
     async fn upload(probe: &Arc<Probe>, content: &[u8]) -> io::Result<Receipt> {
         let now = jiff::Timestamp::now();
-        let delivery = Delivery { id: QueueIds::new().next(now), arrived: now, to: Vec::new() };
+        let delivery = Delivery {
+            id: QueueIds::new().next(now),
+            arrived: now,
+            to: Vec::new(),
+            rcpt: 0,
+            before: super::super::Before::Nothing,
+        };
         let mut upload = Upload::new(Arc::new(Arc::clone(probe)), delivery, b"H: 1\r\n".to_vec());
         for slice in content.chunks(1000) {
             upload.write(slice).await;

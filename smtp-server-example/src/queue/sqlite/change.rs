@@ -94,10 +94,11 @@ fn insert_delivery(
         delivery.warn.map(millis),
     ])?;
     let id = db.last_insert_rowid();
-    let sql = "INSERT INTO rcpt (delivery_id, address, orcpt, notify, state) VALUES (?, ?, ?, ?, 'wait')";
+    let sql =
+        "INSERT INTO rcpt (delivery_id, address, user, orcpt, notify, state) VALUES (?, ?, ?, ?, ?, 'wait')";
     let mut insert = db.prepare_cached(sql)?;
     for rcpt in &delivery.rcpts {
-        insert.execute(params![id, rcpt.address, rcpt.orcpt, rcpt.notify.map(notify_word)])?;
+        insert.execute(params![id, rcpt.address, rcpt.user, rcpt.orcpt, rcpt.notify.map(notify_word)])?;
     }
     Ok(DeliveryId(id))
 }
@@ -129,7 +130,7 @@ fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> R
     // Whoever brings it, an acceptance is a fact. The rest counts only if the delivery is still the one that was given
     // out, and still to be made.
     let counts = before.epoch == settlement.epoch && before.state != DeliveryState::Done;
-    let ended = settlement.attempt.as_ref().map_or(settlement.next, |attempt| attempt.ended);
+    let ended = settlement.now;
     for rcpt in &settlement.rcpts {
         if counts || rcpt.state == RcptState::Accepted {
             settle_rcpt(db, id, rcpt, ended)?;

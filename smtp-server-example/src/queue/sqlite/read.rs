@@ -171,7 +171,7 @@ fn envelope_of(row: &Row<'_>) -> Result<Envelope, StoreError> {
 }
 
 fn waiting(db: &Connection, id: DeliveryId) -> Result<Vec<Rcpt>, StoreError> {
-    let sql = "SELECT rcpt_id, address, orcpt, notify, unsure FROM rcpt
+    let sql = "SELECT rcpt_id, address, orcpt, notify, unsure, user FROM rcpt
         WHERE delivery_id = ? AND state = 'wait' ORDER BY rcpt_id";
     let mut query = db.prepare_cached(sql)?;
     let rcpts = query.query_map([id.0], |row| {
@@ -182,6 +182,7 @@ fn waiting(db: &Connection, id: DeliveryId) -> Result<Vec<Rcpt>, StoreError> {
             orcpt: row.get(2)?,
             notify: notify.as_deref().map(notify_of),
             unsure: row.get(4)?,
+            user: row.get(5)?,
         })
     })?;
     Ok(rcpts.collect::<Result<_, _>>()?)

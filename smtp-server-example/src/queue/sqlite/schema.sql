@@ -57,6 +57,7 @@ CREATE TABLE rcpt (
   rcpt_id INTEGER PRIMARY KEY AUTOINCREMENT,
   delivery_id INTEGER NOT NULL REFERENCES delivery,
   address TEXT NOT NULL COLLATE NOCASE,
+  user TEXT,                                   -- whose mailbox here, where an alias was resolved already
   orcpt TEXT, notify TEXT,
   state TEXT NOT NULL,
   unsure INTEGER NOT NULL DEFAULT 0,           -- an attempt ended without an answer to its final dot

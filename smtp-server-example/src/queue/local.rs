@@ -1,0 +1,147 @@
+//! Delivery to the mailboxes here.
+
+use std::future::Future;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::loops;
+use super::model::{Job, Rcpt};
+use super::spool::{Spool, is_corrupt};
+use super::transport::{Outcome, Reach, Report, Said, Transport};
+use crate::directory::User;
+use crate::store::{Before, Delivery, Disk, Receipt, Store};
+
+/// Whose mailboxes an address or a user's name stands for; none if nobody is there (any more).
+pub(crate) trait Mailboxes: Send + Sync + 'static {
+    fn of(&self, address: &str, user: Option<&str>) -> Vec<Arc<User>>;
+}
+
+/// Puts mail into a [`Store`].
+pub(crate) struct Local<D> {
+    store: Arc<dyn Store>,
+    mailboxes: Arc<dyn Mailboxes>,
+    spool: Spool<D>,
+}
+
+/// Octets that are carried at once from the spool to the mailbox.
+const SLICE: usize = 64 * 1024;
+
+impl<D> Clone for Local<D> {
+    fn clone(&self) -> Self {
+        let (store, mailboxes) = (Arc::clone(&self.store), Arc::clone(&self.mailboxes));
+        Self { store, mailboxes, spool: self.spool.clone() }
+    }
+}
+
+impl<D: Disk> Local<D> {
+    pub(crate) fn new(store: Arc<dyn Store>, mailboxes: Arc<dyn Mailboxes>, spool: Spool<D>) -> Self {
+        Self { store, mailboxes, spool }
+    }
+
+    /// Delivers to each recipient by itself: what fails for one does not keep it from the others. Blocks.
+    fn deliver_all(&self, job: &Job) -> Report {
+        let mut report = Report { reach: Reach::Reached, phase: Some("mailbox".into()), ..Report::default() };
+        let mut places = Vec::new();
+        for rcpt in &job.rcpts {
+            let outcome = match self.deliver_one(job, rcpt) {
+                Ok(Ok(receipt)) => {
+                    places.extend(receipt.places);
+                    Outcome::Delivered
+                }
+                Ok(Err(said)) => Outcome::Refused(said),
+                Err(error) => failed(&error),
+            };
+            report.outcomes.push((rcpt.id, outcome));
+        }
+        report.transcript = (!places.is_empty()).then(|| places.join(" "));
+        report
+    }
+
+    fn deliver_one(&self, job: &Job, rcpt: &Rcpt) -> io::Result<Result<Receipt, Said>> {
+        let to = self.mailboxes.of(&rcpt.address, rcpt.user.as_deref());
+        if to.is_empty() {
+            return Ok(Err(Said::ours((5, 1, 1), "550 5.1.1 No such user here")));
+        }
+        let mut body = self.spool.read(&job.body)?;
+        let mut slice = vec![0; SLICE];
+        let mut filled = fill(&mut body, &mut slice)?;
+        if loops::was_delivered_to(&slice[..filled], &rcpt.address) {
+            return Ok(Err(Said::ours(
+                (5, 4, 6),
+                "554 5.4.6 Mail loop: it was delivered to this address before",
+            )));
+        }
+        let again = job.attempts > 0 || job.adopted || rcpt.unsure;
+        let delivery = Delivery {
+            id: job.envelope.id,
+            arrived: job.envelope.arrived,
+            to,
+            rcpt: rcpt.id.0,
+            before: if again { Before::Perhaps } else { Before::Nothing },
+        };
+        let mut incoming = self.store.begin(&delivery)?;
+        let sender = &job.envelope.sender;
+        // RFC 5321 §4.4: whoever makes the final delivery says where it came from, on top.
+        incoming
+            .write(format!("Return-Path: <{sender}>\r\nDelivered-To: {}\r\n", rcpt.address).as_bytes())?;
+        incoming.write(&job.prefix)?;
+        while filled > 0 {
+            incoming.write(&slice[..filled])?;
+            filled = fill(&mut body, &mut slice)?;
+        }
+        incoming.commit().map(Ok)
+    }
+}
+
+/// Reads as much as fits.
+fn fill(source: &mut impl Read, slice: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < slice.len() {
+        match source.read(&mut slice[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+fn failed(error: &io::Error) -> Outcome {
+    match error.kind() {
+        _ if is_corrupt(error) => Outcome::Corrupt(Said::ours((5, 3, 0), format!("554 5.3.0 {error}"))),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Outcome::Later(Said::ours((4, 2, 2), format!("452 4.2.2 {error}")))
+        }
+        _ => Outcome::Later(Said::ours((4, 3, 0), format!("451 4.3.0 {error}"))),
+    }
+}
+
+impl<D: Disk> Transport for Local<D> {
+    fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let blocking = tokio::task::spawn_blocking(move || this.deliver_all(&job));
+            match blocking.await {
+                Ok(report) => report,
+                // As if it had panicked here: whoever called counts it.
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => Report { reach: Reach::Unasked, ..Report::default() },
+                },
+            }
+        })
+    }
+}
+
+/// The way to other hosts where there is none: what would go there is refused.
+#[derive(Debug)]
+pub(crate) struct Nowhere;
+
+impl Transport for Nowhere {
+    fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
+        let said = Said::ours((5, 4, 4), "550 5.4.4 This server sends no mail to other hosts");
+        let refused = |rcpt: &Rcpt| (rcpt.id, Outcome::Refused(said.clone()));
+        let outcomes = job.rcpts.iter().map(refused).collect();
+        Box::pin(async move { Report { outcomes, ..Report::default() } })
+    }
+}
