@@ -336,7 +336,16 @@ impl ClientSession {
             Phase::Ready | Phase::Idle => return self.break_off(CloseReason::Idle),
             Phase::Verdict if self.output.is_empty() => {
                 let slot = self.job.keep(self.collector.last());
-                self.job.settle_taken(Fate::Refused(slot));
+                let Some(index) = self.verdict_of() else {
+                    self.job.settle_taken(Fate::Refused(slot));
+                    return self.break_off(CloseReason::Farewell(to));
+                };
+                self.job.settle(index, Fate::Refused(slot));
+                // RFC 2033 §4.2: it is about one recipient. Some servers go on with the others, so that only the end of
+                // the connection tells that nothing is known of them.
+                if self.job.first_taken().is_some() {
+                    return;
+                }
             }
             _ => {}
         }

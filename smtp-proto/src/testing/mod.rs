@@ -3,6 +3,7 @@
 mod catch;
 pub mod fuzz;
 pub mod oracle;
+mod pair;
 mod policy;
 mod run;
 mod script;
@@ -11,6 +12,7 @@ mod talk;
 mod transcripts;
 
 pub use catch::{Catch, Catching, Mail};
+pub use pair::{Mishap, Pair, Side, Stored};
 pub use policy::Policy;
 pub use run::{Cut, Run};
 pub use script::{Script, Turn};

@@ -5,6 +5,7 @@
 mod command;
 mod content;
 mod ehlo;
+mod pair;
 mod proxy;
 mod reply;
 mod sasl;
@@ -14,6 +15,7 @@ mod split;
 pub use command::{address, command};
 pub use content::content;
 pub use ehlo::ehlo;
+pub use pair::pair;
 pub use proxy::proxy;
 pub use reply::reply;
 pub use sasl::sasl;
@@ -29,6 +31,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("command", command),
     ("content", content),
     ("ehlo", ehlo),
+    ("pair", pair),
     ("proxy", proxy),
     ("reply", reply),
     ("sasl", sasl),
