@@ -123,6 +123,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`manual`] | the questions that are asked, and where the answers are |
 //! | [`server`] | sessions: steps, tokens, decisions, time-outs, budgets, the state table |
 //! | [`client`] | sessions: a message goes out, an outcome for each recipient comes back |
 //! | [`sasl`] | the exchanges behind AUTH, both sides |
@@ -160,6 +161,7 @@ pub mod client;
 mod error;
 mod io;
 pub mod limits;
+pub mod manual;
 pub mod sasl;
 pub mod server;
 #[cfg(feature = "testing")]

@@ -63,3 +63,15 @@ fn explain_prints_what_a_server_makes_of_a_client() {
     }
     assert!(!text.contains("c2VjcmV0"), "a log-in stays secret:\n{text}");
 }
+
+#[test]
+fn the_manual_shows_what_explain_prints() {
+    let page = include_str!("../src/manual/debugging.rs");
+    let text = explain(b"EHLO me.example\r\nRCPT TO:<a@b.example>\r\n");
+    let shown = page.lines().filter_map(|line| line.strip_prefix("//! "));
+    let mut shown = shown.filter(|line| line.starts_with("= ") || line.starts_with("S: ")).peekable();
+    assert!(shown.peek().is_some());
+    for line in shown {
+        assert!(text.lines().any(|printed| printed == line), "{line} is not in:\n{text}");
+    }
+}

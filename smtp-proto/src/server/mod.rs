@@ -116,17 +116,17 @@
 //! All are in [`Limits`]. A deadline is set when a wait begins and belongs to the whole of it: a client that sends an
 //! octet now and then does not move it. It runs only while the client is awaited, so a slow policy never meets it.
 //!
-//! | wait | limit | default | when it has passed |
-//! |---|---|---|---|
-//! | for a command | [`command`](Limits::command) | 5 min (RFC 5321 §4.5.3.2.7) | 421 4.4.2; [`Idle`](CloseReason::Idle) between commands, [`Timeout`](CloseReason::Timeout) within a line or a transaction |
-//! | for content | [`content`](Limits::content), [`content_rate`](Limits::content_rate) | 5 min of silence, or as much behind 500 octets/s | 421 4.4.2, [`Timeout`](CloseReason::Timeout) |
-//! | for an AUTH exchange, from its first challenge to its end | [`auth`](Limits::auth) | 5 min | 421 4.4.2, [`Timeout`](CloseReason::Timeout) |
-//! | until the client takes our replies | [`flush`](Limits::flush) | 5 min | [`Timeout`](CloseReason::Timeout), without a word |
-//! | for the PROXY header of a balancer | [`proxy_header`](Limits::proxy_header) | 10 s | [`NoProxyHeader`](CloseReason::NoProxyHeader), without a word |
-//! | for the TLS handshake | [`handshake`](Limits::handshake) | 30 s | [`Timeout`](CloseReason::Timeout), without a word |
+//! | wait | limit | default | source | when it has passed |
+//! |---|---|---|---|---|
+//! | for a command | [`command`](Limits::command) | 5 min | RFC 5321 §4.5.3.2.7: at least 5 min | 421 4.4.2; [`Idle`](CloseReason::Idle) between commands, [`Timeout`](CloseReason::Timeout) within a line or a transaction |
+//! | for content | [`content`](Limits::content), [`content_rate`](Limits::content_rate) | 5 min of silence, or as much behind 500 octets/s | RFC 5321 §4.5.3.2.5 gives a client 3 min a block; the rate is ours | 421 4.4.2, [`Timeout`](CloseReason::Timeout) |
+//! | for an AUTH exchange, from its first challenge to its end | [`auth`](Limits::auth) | 5 min | as a command | 421 4.4.2, [`Timeout`](CloseReason::Timeout) |
+//! | until the client takes our replies | [`flush`](Limits::flush) | 5 min | ours | [`Timeout`](CloseReason::Timeout), without a word |
+//! | for the PROXY header of a balancer | [`proxy_header`](Limits::proxy_header) | 10 s | its specification asks for 3 s at least | [`NoProxyHeader`](CloseReason::NoProxyHeader), without a word |
+//! | for the TLS handshake | [`handshake`](Limits::handshake) | 30 s | ours; RFC 3207 has none | [`Timeout`](CloseReason::Timeout), without a word |
 //!
 //! [`greet_delay`](Limits::greet_delay) (none) and the second that each error costs are pauses of ours: nothing is
-//! closed when they end.
+//! closed when they end. What a client waits for is in [`client::Timeouts`](crate::client::Timeouts), field by field.
 //!
 //! # Budgets
 //!
