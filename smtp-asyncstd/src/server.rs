@@ -15,6 +15,7 @@ use smtp_proto::server::{Peer, ServerConfig, contains};
 
 use crate::connection::Connection;
 use crate::message::{Message, collect};
+use crate::observe;
 use crate::slots::{Slot, Slots};
 use crate::socket::{Listener, Socket, bind_tcp};
 
@@ -285,7 +286,10 @@ impl Server {
                             return Ok(Some(self.connection(stream, remote, slot).behind_proxy(limit)));
                         }
                         Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
-                        None => turn_away(&mut stream, self.sessions.get().host()).await,
+                        None => {
+                            observe::turned_away(remote);
+                            turn_away(&mut stream, self.sessions.get().host()).await;
+                        }
                     }
                 }
                 Some(Err(error)) => wait_out(error).await?,
@@ -391,6 +395,7 @@ async fn turn_away(stream: &mut Socket, host: &str) {
 }
 
 async fn wait_out(error: io::Error) -> io::Result<()> {
+    observe::accept_failed(&error);
     // EMFILE, ENFILE, ENOBUFS, ENOMEM: others will end and free some.
     let exhausted = matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12));
     let theirs = matches!(

@@ -399,6 +399,28 @@ fn a_reply_made_without_an_enhanced_code_gets_one_where_one_must_stand() {
 }
 
 #[test]
+fn refusals_are_counted_with_the_code_that_was_said() {
+    let mut wire = Wire::new(config().without_arrival_checks());
+    wire.arrive(b"EHLO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@mx.example>\r\nRCPT TO:<b@mx.example>\r\n");
+    wire.arrive(b"RCPT TO:<c@mx.example>\r\nXYZZY\r\n");
+    let mut recipients = 0;
+    wire.go_with(|step| match step {
+        Step::Rcpt(rcpt) => {
+            recipients += 1;
+            match recipients {
+                1 => rcpt.refuse(&Reply::new(556, (5, 1, 10), "Null MX")),
+                2 => rcpt.accept(),
+                _ => {}
+            }
+        }
+        other => other.accept(),
+    });
+    let facts = wire.session.facts();
+    assert_eq!((facts.refusals(), facts.last_refusal()), (2, Some(451)), "a dropped token refuses, too");
+    assert_eq!(Client::greeted(config()).facts().last_refusal(), None);
+}
+
+#[test]
 fn a_host_or_a_domain_that_takes_no_mail_can_say_so() {
     const NO_MAIL: Reply<'static> = Reply::new(521, (5, 3, 2), "mx.example takes no mail");
     const NULL_MX: Reply<'static> = Reply::new(556, (5, 1, 10), "Domain takes no mail");

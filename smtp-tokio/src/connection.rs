@@ -15,6 +15,7 @@ use smtp_proto::{RecvBuf, Time, limits};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
+use crate::observe::Observer;
 use crate::slots::Slot;
 use crate::socket::Socket;
 use crate::stop::Stop;
@@ -50,6 +51,7 @@ struct Parts<S> {
     /// Nothing came for so long that the buffers' memory was given back.
     idle: bool,
     recorder: Recorder,
+    observer: Observer,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -77,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn of(stream: S, session: ServerSession) -> Self {
         let parts = Parts {
             stream: Stream::Plain(stream),
+            observer: Observer::new(session.facts().peer()),
             session,
             buffer: RecvBuf::default(),
             used: 0,
@@ -141,6 +144,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.parts.recorder = Recorder::of(transcript);
     }
 
+    /// The span that its events are in: for your own, `instrument(connection.span().clone())`.
+    #[cfg(feature = "tracing")]
+    pub fn span(&self) -> &tracing::Span {
+        self.parts.observer.span()
+    }
+
     /// What is known about the session; beside a token use [`Pending::facts`](crate::Pending::facts).
     pub fn facts(&self) -> &Facts {
         self.parts.session.facts()
@@ -171,8 +180,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut input = parts.buffer.input();
         let step = parts.session.next(&mut input);
         parts.used = input.used();
-        if let Some(Step::Close(reason)) = &step {
-            parts.recorder.note(format_args!("closed: {reason:?}"));
+        if let Some(step) = &step {
+            parts.observer.step(step);
+            if let Step::Close(reason) = step {
+                parts.recorder.note(format_args!("closed: {reason:?}"));
+            }
         }
         Ok(step)
     }
@@ -188,7 +200,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
         } else {
             self.buffer.allow(room);
         }
-        match self.session.needs(&self.buffer.input(), now(self.origin)) {
+        let need = self.session.needs(&self.buffer.input(), now(self.origin));
+        self.observer.look_at(self.session.facts());
+        match need {
             Need::Step | Need::Nothing => None,
             need => Some(need),
         }
@@ -275,12 +289,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
             Err(error) if self.tls.is_none() => return Err(error),
             Err(error) => {
                 self.recorder.note(format_args!("no TLS: {error}"));
+                self.observer.not_encrypted(&error);
                 self.session.tls_failed();
                 return Ok(());
             }
         };
-        let mut plaintext = self.buffer.input();
         self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
+        self.observer.encrypted(&info, self.buffer.waiting().len());
+        let mut plaintext = self.buffer.input();
         let upgraded = self.session.tls_established(&mut plaintext, *info, now(self.origin));
         let dropped = plaintext.used();
         self.buffer.consume(dropped);
@@ -310,6 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
                     let (addresses, consumed) = (header.endpoints().addresses(), header.consumed());
                     if let Some((client, destination)) = addresses {
                         self.recorder.note(format_args!("PROXY header: the client is {client}"));
+                        self.observer.proxied(client);
                         self.session.proxied(client, destination).map_err(io::Error::other)?;
                     }
                     self.buffer.consume(consumed);

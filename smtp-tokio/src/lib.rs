@@ -5,6 +5,7 @@ mod connection;
 mod message;
 #[cfg(doctest)]
 mod misuse;
+mod observe;
 mod server;
 mod slots;
 mod socket;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::message::{Message, collect};
+use crate::observe;
 use crate::slots::{Slot, Slots};
 use crate::socket::{Listener, Socket, bind_tcp};
 use crate::stop::Stop;
@@ -290,7 +291,10 @@ impl Server {
                             return Ok(Some(self.connection(stream, remote, slot).behind_proxy(limit)));
                         }
                         Some(slot) => return Ok(Some(self.connection(stream, remote, slot))),
-                        None => turn_away(&stream, self.sessions.get().host()),
+                        None => {
+                            observe::turned_away(remote);
+                            turn_away(&stream, self.sessions.get().host());
+                        }
                     }
                 }
                 Some(Err(error)) => wait_out(error).await?,
@@ -382,6 +386,7 @@ fn turn_away(stream: &Socket, host: &str) {
 }
 
 async fn wait_out(error: io::Error) -> io::Result<()> {
+    observe::accept_failed(&error);
     // EMFILE, ENFILE, ENOBUFS, ENOMEM: others will end and free some.
     let exhausted = matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12));
     let theirs = matches!(

@@ -32,6 +32,7 @@ impl ServerSession {
 
     pub(crate) fn hang_up(&mut self, reply: &Reply<'_>) {
         let reply = if reply.is_positive() { &replies::OUT_OF_STEP } else { reply };
+        self.facts.refuse(reply.code());
         // RFC 2034 §4: no enhanced code in a greeting, nor in an answer to EHLO or HELO.
         if matches!(self.open, Open::Connect | Open::Hello { .. }) {
             reply.write(&mut self.output, false);
@@ -49,6 +50,17 @@ impl ServerSession {
 
     /// Settles the token that is out.
     pub(crate) fn answer(&mut self, answer: Answer<'_>) {
+        let (refuses, begin) = (!matches!(answer, Answer::Accept(_)), self.output.len());
+        self.settle(answer);
+        if let (true, Some(&[a, b, c])) = (refuses, self.output[begin..].first_chunk()) {
+            // INVARIANT: what was said first is the answer's reply, which begins with three digits.
+            self.facts.refuse(
+                [a, b, c].iter().fold(0, |code, digit| code * 10 + u16::from(digit.wrapping_sub(b'0'))),
+            );
+        }
+    }
+
+    fn settle(&mut self, answer: Answer<'_>) {
         match core::mem::replace(&mut self.open, Open::None) {
             Open::None => {}
             Open::Connect => self.answer_connect(answer),

@@ -111,6 +111,8 @@ pub struct Facts {
     pub(crate) tls_dropped: usize,
     pub(crate) deviations: Deviations,
     pub(crate) deviation_count: u64,
+    pub(crate) refusals: u32,
+    pub(crate) last_refusal: u16,
     pub(crate) stand_in: Option<SocketAddr>,
 }
 
@@ -248,9 +250,26 @@ impl Facts {
         self.deviation_count
     }
 
+    /// How many tokens the application answered with a refusal, or dropped.
+    #[must_use]
+    pub const fn refusals(&self) -> u32 {
+        self.refusals
+    }
+
+    /// The code that the peer was told at the last of them.
+    #[must_use]
+    pub const fn last_refusal(&self) -> Option<u16> {
+        if self.refusals > 0 { Some(self.last_refusal) } else { None }
+    }
+
     /// The address that is really connected, where XCLIENT put another in its place.
     pub(crate) fn socket_address(&self) -> Option<core::net::IpAddr> {
         self.stand_in.or(self.peer.remote).map(|address| address.ip())
+    }
+
+    pub(crate) const fn refuse(&mut self, code: u16) {
+        self.refusals = self.refusals.saturating_add(1);
+        self.last_refusal = code;
     }
 
     pub(crate) fn tolerate(&mut self, deviations: Deviations) {
