@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+pub mod manual;
 mod message;
 #[cfg(doctest)]
 mod misuse;
