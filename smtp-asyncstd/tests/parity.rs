@@ -5,7 +5,16 @@ use std::fs;
 use std::path::Path;
 
 /// Declarations that one adapter has alone: `<` this one, `>` the other. Each with its reason.
-const DIFFERENCES: &[(&str, &str)] = &[];
+const DIFFERENCES: &[(&str, &str)] = &[
+    ("> lib.rs: pub mod client;", CLIENT),
+    (
+        "> lib.rs: pub use client::{Client, ClientConfig, Credentials, Envelope, Outcome, Pool, Retry, TlsPolicy};",
+        CLIENT,
+    ),
+    ("> tls.rs: pub use client::client_config;", CLIENT),
+];
+
+const CLIENT: &str = "sending is not there over async-std yet";
 
 /// Each public declaration of a crate as `file: text`, without its body; the runtime's own names are left out of it.
 fn declarations(adapter: &str) -> BTreeSet<String> {
@@ -13,6 +22,9 @@ fn declarations(adapter: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();

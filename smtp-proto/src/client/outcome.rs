@@ -64,6 +64,9 @@ pub enum Why {
     /// The application gave up in the middle of the content.
     #[error("given up in the middle of the content")]
     Abandoned,
+    /// No connection to the server could be made.
+    #[error("no connection to the server could be made")]
+    NoConnection,
     /// The connection ended before the message was out.
     #[error("the connection ended: {0}")]
     Closed(CloseReason),
@@ -121,7 +124,7 @@ impl Why {
             Self::Unsupported(_) | Self::NotUnderTls => Retry::OtherHost,
             // RFC 7504 §4: the domain takes no mail at all.
             Self::Closed(CloseReason::Unwelcome(556)) => Retry::Never,
-            Self::Closed(_) => Retry::OtherHost,
+            Self::Closed(_) | Self::NoConnection => Retry::OtherHost,
             Self::Limits | Self::Abandoned => Retry::Later,
             Self::TooBig { .. } | Self::BareNewline | Self::NoRecipients | Self::FalseDeclaration(_) => {
                 Retry::Never

@@ -429,6 +429,12 @@ impl ClientSession {
         self.extensions().is_some_and(|extensions| extensions.has(keyword))
     }
 
+    /// What it was made with.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
     /// What the server offers; `None` before it has answered EHLO, LHLO or HELO.
     #[must_use]
     pub fn extensions(&self) -> Option<&Extensions> {

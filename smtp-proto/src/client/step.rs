@@ -256,6 +256,13 @@ impl ContentWriter<'_> {
         self.session.job.round.saturating_sub(1)
     }
 
+    /// Sends octets as they are, as [`Ready::raw`] does, and is done with the content: for scanners that try where a
+    /// server sees its end.
+    pub fn raw(self, octets: &[u8]) {
+        self.session.phase = Phase::Ready;
+        Ready { session: self.session }.raw(octets);
+    }
+
     /// The content is complete: its end goes out, with the CR LF that it may lack.
     pub fn finish(self) {
         self.session.finish_content();
