@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::dns::Network;
+use crate::config::Network;
 
 /// A mail server.
 ///

@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::check::user as check_user;
 use self::document::Document;
 pub(crate) use self::keys::{defaults, example, render};
-pub(crate) use self::sections::{Alias, Auth, Kind, Limits, Listener, Place, Submission, Tls, User};
+pub(crate) use self::sections::{Alias, Auth, Kind, Limits, Listener, Network, Place, Submission, Tls, User};
+use crate::blocklists::List;
 use crate::failure::{Failure, Kind as FailureKind};
+use crate::gate::{Checks, Dns};
 
 /// Everything that can be set. `config show` describes each key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,12 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     #[serde(default)]
     pub(crate) submission: Submission,
+    #[serde(default)]
+    pub(crate) dns: Dns,
+    #[serde(default)]
+    pub(crate) checks: Checks,
+    #[serde(default)]
+    pub(crate) blocklist: Vec<List>,
     #[serde(default = "default_listeners")]
     pub(crate) listener: Vec<Listener>,
     #[serde(default)]
@@ -81,6 +89,9 @@ impl Config {
             tls: Tls::default(),
             auth: Auth::default(),
             submission: Submission::default(),
+            dns: Dns::default(),
+            checks: Checks::default(),
+            blocklist: vec![List::new("bl.example.org")],
             listener: default_listeners(),
             user: ["alice", "bob", "postmaster"].map(User::named).to_vec(),
             alias: vec![Alias { address: "info".to_owned(), to: vec!["alice".to_owned(), "bob".to_owned()] }],

@@ -21,7 +21,7 @@ const USERS: [&str; 2] = ["alice", "bob"];
 
 /// Runs it.
 pub(crate) fn run(demo: Demo, log: &Log) -> Result<(), Failure> {
-    let mut config = Config { data: demo.data, ..Config::example() };
+    let mut config = Config { data: demo.data, blocklist: Vec::new(), ..Config::example() };
     config.limits.message_octets = MESSAGE_OCTETS;
     config.listener = vec![
         Listener::new(Kind::Mx, demo.listen),

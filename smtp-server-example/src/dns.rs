@@ -8,10 +8,12 @@ mod history;
 mod mx;
 mod network;
 mod resolver;
+mod reverse;
 mod router;
 
 pub(crate) use self::answer::{Answer, Lookup, Mx};
 pub(crate) use self::mx::{NoRoute, Route, Why};
-pub(crate) use self::network::{Network, Ourselves};
+pub(crate) use self::network::Ourselves;
 pub(crate) use self::resolver::{Resolver, ResolverSettings};
+pub(crate) use self::reverse::{Reverse, reverse};
 pub(crate) use self::router::{Router, RouterSettings};

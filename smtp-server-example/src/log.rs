@@ -119,24 +119,32 @@ impl Drop for Event<'_> {
     }
 }
 
+/// Where a log is written to in tests.
+#[cfg(test)]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Page(Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Page {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl Write for Page {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Page {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(octets);
-            Ok(octets.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn logged(act: impl FnOnce(&Log)) -> String {
         let page = Page::default();
@@ -144,8 +152,7 @@ mod tests {
         act(&log);
         drop(log);
         writer.finish();
-        let text = page.0.lock().unwrap().clone();
-        String::from_utf8(text).unwrap()
+        page.text()
     }
 
     #[test]
@@ -189,7 +196,7 @@ mod tests {
         }
         drop((go, log));
         writer.finish();
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let text = page.text();
         assert!(text.contains("log lines lost, as nobody read them in time: "), "{text}");
     }
 }

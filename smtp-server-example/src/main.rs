@@ -1,12 +1,14 @@
 //! A mail server on smtp-proto: takes mail for its own domains and delivers it to Maildirs.
 #![forbid(unsafe_code)]
 
+mod blocklists;
 mod cli;
 mod config;
 mod demo;
 mod directory;
 mod dns;
 mod failure;
+mod gate;
 mod listen;
 mod log;
 mod login;

@@ -10,8 +10,10 @@ use smtp_tokio::tls::rustls;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::Kind;
+use crate::config::{Config, Kind};
+use crate::dns::{Ourselves, Resolver, ResolverSettings};
 use crate::failure::{Failure, Kind as FailureKind};
+use crate::gate::{Action, Gate};
 use crate::listen::{self, Door};
 use crate::log::Log;
 use crate::people::{People, Stamp};
@@ -57,8 +59,11 @@ pub(crate) fn run(
         if let Some(text) = text {
             log.text(text);
         }
+        let gate = gate(config, log)?;
+        tokio::spawn(Arc::clone(&gate).watch());
         let service = Arc::new(Service {
             host: config.hostname.clone(),
+            gate,
             people: Arc::clone(&people),
             store: Arc::new(store),
             ids: QueueIds::new(),
@@ -102,6 +107,15 @@ async fn watch_users(people: Arc<People>, doors: Vec<(Kind, Handle)>, log: Log) 
             Err(error) => drop(log.event("users-not-read").field("error", error)),
         }
     }
+}
+
+/// What is looked at when somebody connects. DNS is set up only if something is to be asked.
+fn gate(config: &Config, log: &Log) -> Result<Arc<Gate>, Failure> {
+    let asks = !config.blocklist.is_empty() || config.checks.reverse_dns != Action::Off;
+    let dns = asks.then(|| Resolver::new(&ResolverSettings::from(&config.dns))).transpose()?;
+    let names = config.domains.iter().chain([&config.hostname]).cloned();
+    let ourselves = Ourselves::new(names, config.dns.own_addresses.clone());
+    Ok(Gate::new(config.checks.clone(), config.blocklist.clone(), ourselves, dns, log))
 }
 
 /// Runs every listener until all are done; the first that breaks ends the others too.

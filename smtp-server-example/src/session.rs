@@ -12,7 +12,8 @@ use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
 
 use crate::config::Kind;
-use crate::directory::{Found, User};
+use crate::directory::{Found, POSTMASTER, User};
+use crate::gate::{Gate, Stage};
 use crate::log::{Event, Log};
 use crate::login::Login;
 use crate::people::People;
@@ -44,6 +45,7 @@ const REFUSED_NAMED: usize = 5;
 /// What all sessions share.
 pub(crate) struct Service {
     pub(crate) host: String,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) people: Arc<People>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ids: QueueIds,
@@ -62,7 +64,7 @@ struct Transaction {
     recipients: Vec<MailboxBuf>,
     /// Their mailboxes, each once.
     to: Vec<Arc<User>>,
-    refused: Vec<(MailboxBuf, Reply<'static>)>,
+    refused: Vec<(MailboxBuf, u16)>,
     refused_count: usize,
     upload: Option<Upload>,
     /// What became of the message.
@@ -81,20 +83,50 @@ impl Service {
     async fn converse(&self, connection: &mut Connection, kind: Kind) -> std::io::Result<()> {
         let mut transaction: Option<Transaction> = None;
         let mut login = Login::default();
+        let mut visit = self.gate.visit(kind, None);
         while let Some(step) = connection.next().await? {
             match step {
                 Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
-                Step::Mail(mail) => match self.sender(mail.facts(), mail.sender()) {
-                    Ok(()) => {
-                        transaction = Some(Transaction::new(kind, mail.facts(), mail.sender().to_owned()));
-                        mail.accept();
+                Step::Connect(connect) => {
+                    // Only now is it known for whom a balancer speaks.
+                    visit = self.gate.visit(kind, connect.facts().peer().remote());
+                    match visit.refusal(Stage::Connect, b"").await {
+                        Some(refusal) => connect.hang_up(&refusal.reply()),
+                        None => connect.accept(),
                     }
-                    Err(refusal) => mail.refuse(&refusal),
+                }
+                Step::Hello(hello) => match visit.refusal(Stage::Hello, hello.name().raw()).await {
+                    Some(refusal) => hello.refuse(&refusal.reply()),
+                    None => hello.accept(),
                 },
+                Step::Mail(mail) => {
+                    if let Some(refusal) = visit.refusal(Stage::Mail, mail.facts().hello()).await {
+                        mail.refuse(&refusal.reply());
+                        continue;
+                    }
+                    match self.sender(mail.facts(), mail.sender()) {
+                        Ok(()) => {
+                            transaction =
+                                Some(Transaction::new(kind, mail.facts(), mail.sender().to_owned()));
+                            mail.accept();
+                        }
+                        Err(refusal) => mail.refuse(&refusal),
+                    }
+                }
                 // The core puts MAIL before these. Were it not so, the client would be told 451: that is what a step
                 // without an answer means.
                 Step::Rcpt(rcpt) => {
                     if let Some(open) = &mut transaction {
+                        // Postmaster can always be written to (RFC 5321 §4.5.1).
+                        let refusal = match is_postmaster(rcpt.mailbox()) {
+                            true => None,
+                            false => visit.refusal(Stage::Rcpt, rcpt.facts().hello()).await,
+                        };
+                        if let Some(refusal) = refusal {
+                            open.refused(rcpt.mailbox(), &refusal.reply());
+                            rcpt.refuse(&refusal.reply());
+                            continue;
+                        }
                         let decision = self.recipient(open, rcpt.mailbox());
                         rcpt.decide(decision);
                     }
@@ -164,10 +196,7 @@ impl Service {
             Found::NoUser => NO_SUCH_USER,
             Found::Foreign => NO_RELAY,
         };
-        transaction.refused_count += 1;
-        if transaction.refused.len() < REFUSED_NAMED {
-            transaction.refused.push((mailbox.to_owned(), refusal));
-        }
+        transaction.refused(mailbox, &refusal);
         Err(refusal)
     }
 
@@ -273,15 +302,26 @@ impl Transaction {
             .field("ms", self.began.elapsed().as_millis())
     }
 
+    fn refused(&mut self, mailbox: Mailbox<'_>, reply: &Reply<'_>) {
+        self.refused_count += 1;
+        if self.refused.len() < REFUSED_NAMED {
+            self.refused.push((mailbox.to_owned(), reply.code()));
+        }
+    }
+
     fn refused_text(&self) -> String {
         let mut text: Vec<_> =
-            self.refused.iter().map(|(mailbox, reply)| format!("<{mailbox}> {}", reply.code())).collect();
+            self.refused.iter().map(|(mailbox, code)| format!("<{mailbox}> {code}")).collect();
         let more = self.refused_count - self.refused.len();
         if more > 0 {
             text.push(format!("{more} more"));
         }
         text.join(", ")
     }
+}
+
+fn is_postmaster(mailbox: Mailbox<'_>) -> bool {
+    mailbox.local_value().map(|octet| octet.to_ascii_lowercase()).eq(POSTMASTER.bytes())
 }
 
 /// What a client is told when its message could not be stored. Never a 5yz: the fault is ours, it may come again.

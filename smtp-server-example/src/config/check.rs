@@ -33,7 +33,22 @@ pub(super) fn check(config: &Config) -> Checked {
     }
     (0..config.listener.len()).try_for_each(|i| listener(config, i))?;
     auth(config)?;
-    (0..config.user.len()).try_for_each(|i| listed_user(config, i))
+    (0..config.user.len()).try_for_each(|i| listed_user(config, i))?;
+    dns(config)
+}
+
+fn dns(config: &Config) -> Checked {
+    at_least(&[("dns.timeout_seconds", config.dns.timeout_seconds, 1)])?;
+    for (i, list) in config.blocklist.iter().enumerate() {
+        if !is_domain(&list.zone) {
+            return wrong(format!("blocklist.{i}.zone"), format!("`{}` is no domain", list.zone), NO_DOMAIN);
+        }
+        if !list.ipv4 && !list.ipv6 {
+            let help = "set `ipv4` or `ipv6` to true, or leave the list out";
+            return wrong(format!("blocklist.{i}.zone"), "the list is asked for no address at all", help);
+        }
+    }
+    Ok(())
 }
 
 fn names(config: &Config) -> Checked {

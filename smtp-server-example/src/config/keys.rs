@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::Config;
-use super::table::{KEYS, Key, LISTS};
+use super::table::{KEYS, Key, LISTS, OPTIONAL};
 
 /// The keys of the table `section`; those outside any table for "".
 fn section(section: &str) -> impl Iterator<Item = &'static Key> {
@@ -88,10 +88,15 @@ pub(crate) fn defaults() -> String {
 pub(crate) fn example() -> String {
     let mut out = String::from("# Settings of smtp-server-example. What stands behind a # is the default.\n");
     write_document(&mut out, &Config::example(), |key, value| {
-        let given = key.required || matches!(key.path, "data" | "listener.kind" | "listener.address");
+        let given = key.required && !is_optional(key.section())
+            || matches!(key.path, "data" | "listener.kind" | "listener.address");
         format!("{}{} = {value}", if given { "" } else { "#" }, key.name())
     });
-    out
+    OPTIONAL.iter().fold(out, |out, list| out.replace(&format!("\n[[{list}]]"), &format!("\n#[[{list}]]")))
+}
+
+fn is_optional(section: &str) -> bool {
+    OPTIONAL.contains(&section)
 }
 
 /// Every setting with the value it has in `config`.

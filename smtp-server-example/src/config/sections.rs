@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smtp_proto::server::contains;
 
 /// Bounds on what a client can make us do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +134,12 @@ impl fmt::Display for Place {
 pub(crate) struct Network {
     pub(crate) address: IpAddr,
     pub(crate) prefix: u8,
+}
+
+impl Network {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        contains(self.address, self.prefix, address)
+    }
 }
 
 impl FromStr for Network {

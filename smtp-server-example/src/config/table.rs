@@ -10,7 +10,10 @@ pub(super) struct Key {
 }
 
 /// Tables that come once for each entry: `[[listener]]`.
-pub(super) const LISTS: &[&str] = &["listener", "user", "alias"];
+pub(super) const LISTS: &[&str] = &["listener", "user", "alias", "blocklist"];
+
+/// Those of them that are empty in an example.
+pub(super) const OPTIONAL: &[&str] = &["blocklist"];
 
 const fn key(path: &'static str, unit: &'static str, why: &'static str) -> Key {
     Key { path, unit, required: false, why }
@@ -164,6 +167,64 @@ pub(super) const KEYS: &[Key] = &[
         "As `messages_per_hour`, since one message can go to many. 1,000: a club's letter passes.",
     ),
     key(
+        "dns.servers",
+        "list of IP addresses and ports",
+        "The resolvers to ask, in this order. None: those of /etc/resolv.conf. Blocklists refuse the questions of \
+         public resolvers, so run your own on 127.0.0.1:53; one that validates DNSSEC.",
+    ),
+    key(
+        "dns.timeout_seconds",
+        "seconds",
+        "Wait for an answer, then the question is asked once more. 5 is what resolvers have.",
+    ),
+    key(
+        "dns.own_addresses",
+        "list of IP addresses",
+        "Addresses of this server that its interfaces don't have, such as the outer one of a NAT: no mail is sent to \
+         them, and a client that names one in EHLO is none of ours.",
+    ),
+    key(
+        "checks.stage",
+        "connect, hello, mail or rcpt",
+        "Where in a session a client that fails the checks is told so. rcpt: the log then names sender and recipient, \
+         and postmaster can be reached (RFC 5321 §4.5.1). Users who log in are never checked.",
+    ),
+    key(
+        "checks.blocklist_weight",
+        "weight",
+        "From this sum of the weights of all lists that have a client it is refused with 554 5.7.1 and what the list \
+         says. 1: any one list is enough.",
+    ),
+    key(
+        "checks.reverse_dns",
+        "off, log or refuse",
+        "A client whose address has no name in DNS that leads back to it; refused with 550 5.7.25 (RFC 7372). Off, as \
+         some honest servers have none. Where DNS fails nobody is refused.",
+    ),
+    key(
+        "checks.hello",
+        "off, log or refuse",
+        "A client that calls itself by this server's name, one of its domains or its address; refused with 550 5.7.1. \
+         Only software that wants to pass for us does so.",
+    ),
+    key(
+        "checks.connections_per_minute",
+        "connections per minute",
+        "From one IPv4 address or IPv6 /64, on all listeners for other servers; further ones are told 421. 0 is no \
+         limit. 60: a large sender keeps its connections open.",
+    ),
+    key(
+        "checks.messages_per_minute",
+        "messages per minute",
+        "From one IPv4 address or IPv6 /64; further ones are told 451 4.7.1 at MAIL and come later. 0 is no limit. \
+         120: a mailing list with many subscribers here takes some minutes.",
+    ),
+    key(
+        "checks.exempt",
+        "list of networks",
+        "Clients that none of these checks concerns. Loopback, as what runs on this machine is the operator's own.",
+    ),
+    key(
         "listener.kind",
         "mx, submission, submissions or lmtp",
         "Who comes here, one [[listener]] for each address. mx: other servers, with mail for `domains` alone (port \
@@ -209,5 +270,28 @@ pub(super) const KEYS: &[Key] = &[
         "alias.to",
         "list of users, aliases and addresses",
         "Who gets its mail. With the alias's own name among them the user of that name keeps a copy.",
+    ),
+    required(
+        "blocklist.zone",
+        "domain",
+        "A list in DNS of addresses that send junk, or of good ones (RFC 5782), one [[blocklist]] for each. It is \
+         tested at the start and each hour; one that does not work is switched off until it does, and the log says so.",
+    ),
+    key(
+        "blocklist.weight",
+        "weight",
+        "What being listed counts; see `checks.blocklist_weight`. Below 0 for a list of good addresses.",
+    ),
+    key(
+        "blocklist.accept",
+        "list of networks",
+        "The codes that count as a listing; see the list's own documentation. 127.255.255.0/24 never does: so a list \
+         says that it refuses to answer. Neither does anything outside of 127.0.0.0/8.",
+    ),
+    key("blocklist.ipv4", "true or false", "Whether the list has IPv4 addresses; almost every one has."),
+    key(
+        "blocklist.ipv6",
+        "true or false",
+        "Whether the list has IPv6 addresses; few have, and it is tested.",
     ),
 ];

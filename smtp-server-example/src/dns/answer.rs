@@ -38,9 +38,7 @@ pub(crate) trait Lookup: Send + Sync {
     fn a(&self, host: &str) -> impl Future<Output = Answer<Ipv4Addr>> + Send;
     fn aaaa(&self, host: &str) -> impl Future<Output = Answer<Ipv6Addr>> + Send;
     /// Each record's strings, joined.
-    #[allow(dead_code, reason = "for the checks of clients")]
     fn txt(&self, name: &str) -> impl Future<Output = Answer<Vec<u8>>> + Send;
     /// The names of an address.
-    #[allow(dead_code, reason = "for the checks of clients")]
     fn ptr(&self, address: IpAddr) -> impl Future<Output = Answer<String>> + Send;
 }

@@ -7,9 +7,6 @@ use super::{NoRoute, Ourselves, Resolver, ResolverSettings, Route, Router, Route
 use crate::cli;
 use crate::failure::{Failure, Kind};
 
-/// How often a question is asked again that nobody answers.
-const ATTEMPTS: usize = 2;
-
 pub(crate) fn route(command: cli::Route) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -20,7 +17,6 @@ pub(crate) fn route(command: cli::Route) -> Result<String, Failure> {
         let resolver = Resolver::new(&ResolverSettings {
             servers: command.resolver,
             timeout: Duration::from_secs(command.timeout),
-            attempts: ATTEMPTS,
         })?;
         let settings = RouterSettings {
             ourselves: Ourselves::new(command.own_name, command.own_address),

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::network::is_unroutable;
-use super::{Answer, Mx, Network, Ourselves};
+use super::{Answer, Mx, Ourselves};
+use crate::config::Network;
 
 /// Mail exchangers looked at; the rest of a longer list is dropped. Ten is many for a domain that means well, and each
 /// costs two questions.

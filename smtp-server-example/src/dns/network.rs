@@ -1,58 +1,4 @@
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smtp_proto::server::contains;
-
-/// A range of addresses, written as `192.0.2.0/24`, `2001:db8::/32` or a single address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        contains(self.address, self.prefix, address)
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no range of addresses; write 192.0.2.0/24, 2001:db8::/32 or one address");
-        let (address, prefix) =
-            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(wrong)?,
-            None => width,
-        };
-        Ok(Self { address, prefix })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// How this server appears in DNS, so that it does not send mail to itself for ever.
 #[derive(Clone, Debug)]
@@ -167,32 +113,6 @@ mod tests {
         ] {
             assert_eq!(is_unroutable(address.parse().unwrap()), unroutable, "{address}: {why}");
         }
-    }
-
-    #[test]
-    fn ranges_are_read_and_written() {
-        for (text, want, why) in [
-            ("192.0.2.0/24", Some("192.0.2.0/24"), "IPv4"),
-            ("2001:db8::/32", Some("2001:db8::/32"), "IPv6"),
-            ("192.0.2.1", Some("192.0.2.1/32"), "one address"),
-            ("0.0.0.0/0", Some("0.0.0.0/0"), "all of IPv4"),
-            ("192.0.2.0/33", None, "more bits than there are"),
-            ("192.0.2.0/", None, "no bits"),
-            ("192.0.2.0/-1", None, "less than none"),
-            ("mail.example", None, "a name"),
-            ("", None, "nothing"),
-        ] {
-            let read = text.parse::<Network>().ok().map(|network| network.to_string());
-            assert_eq!(read.as_deref(), want, "{text}: {why}");
-        }
-    }
-
-    #[test]
-    fn a_range_has_the_addresses_of_its_own_family_only() {
-        let network: Network = "192.0.2.0/24".parse().unwrap();
-        assert!(network.contains("192.0.2.255".parse().unwrap()));
-        assert!(!network.contains("192.0.3.0".parse().unwrap()));
-        assert!(!network.contains("c000:200::".parse().unwrap()), "the same bits, as IPv6");
     }
 
     #[test]

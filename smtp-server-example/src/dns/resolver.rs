@@ -12,6 +12,10 @@ use hickory_resolver::{Resolver as Hickory, TokioResolver, system_conf};
 
 use super::{Answer, Lookup, Mx};
 use crate::failure::{Failure, Kind};
+use crate::gate::Dns;
+
+/// How often a question is asked again that nobody answers.
+const ATTEMPTS: usize = 1;
 
 /// Answers kept, for their TTL. One is some hundred octets.
 const CACHE: u64 = 32_768;
@@ -26,7 +30,13 @@ pub(crate) struct ResolverSettings {
     pub(crate) servers: Vec<SocketAddr>,
     /// For each try.
     pub(crate) timeout: Duration,
-    pub(crate) attempts: usize,
+}
+
+impl From<&Dns> for ResolverSettings {
+    fn from(settings: &Dns) -> Self {
+        let timeout = Duration::from_secs(settings.timeout_seconds);
+        Self { servers: settings.servers.clone(), timeout }
+    }
 }
 
 /// Asks recursive servers, and remembers what they said.
@@ -99,7 +109,7 @@ fn reason(error: &NetError) -> String {
 fn options(settings: &ResolverSettings) -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.timeout = settings.timeout;
-    options.attempts = settings.attempts;
+    options.attempts = ATTEMPTS;
     options.cache_size = CACHE;
     options.positive_max_ttl = Some(MOST_TTL);
     options.negative_max_ttl = Some(MOST_TTL);

@@ -9,7 +9,8 @@ use super::history::History;
 use super::mx::{Addresses, Targets, candidates, literal, route};
 use super::network::has_ipv6_route;
 use super::resolver::a_labels;
-use super::{Answer, Lookup, Network, NoRoute, Ourselves, Route, Why};
+use super::{Answer, Lookup, NoRoute, Ourselves, Route, Why};
+use crate::config::Network;
 
 /// Hosts whose addresses are looked up at a time.
 const AT_A_TIME: usize = 8;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -36,6 +37,7 @@ impl Neighbour {
         };
         listen(Box::new(child.stdout.take().unwrap()));
         listen(Box::new(child.stderr.take().unwrap()));
+        drop(sender);
         let neighbour = Self { child, said, address, _folder: folder };
         neighbour.wait_for(ready);
         neighbour
@@ -101,8 +103,34 @@ pub(crate) fn knot(zones: &[(&str, &str)]) -> Option<Neighbour> {
     Some(Neighbour::start(command, folder, address, "server started"))
 }
 
+/// Lists of addresses: names, and entries as rbldnsd has them, the type of the set before the first colon. None if
+/// rbldnsd is missing and may be.
+pub(crate) fn rbldnsd(lists: &[(&str, &str)]) -> Option<Neighbour> {
+    let mut command = peer("rbldnsd")?;
+    let (folder, address) = (TempDir::new().unwrap(), free_address());
+    command.args(["-n", "-t", "60", "-b", &format!("{}/{}", address.ip(), address.port())]);
+    if is_root() {
+        // It gives itself up in favour of a user, who can't read a folder that is root's alone.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        command.args(["-u", "nobody"]);
+    }
+    for (zone, entries) in lists {
+        let (kind, entries) = entries.split_once(':').unwrap();
+        let file = folder.path().join(zone);
+        // An SOA, as negative answers without one are not kept.
+        fs::write(&file, format!("$SOA 60 ns.{zone} h.{zone} 0 60 60 60 60\n{}", entries.trim_start()))
+            .unwrap();
+        command.arg(format!("{zone}:{kind}:{}", file.display()));
+    }
+    Some(Neighbour::start(command, folder, address, "started"))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
+}
+
 /// A validating resolver that has `zones` from the server at `authority`. Of each it is told a key that nothing is
-/// signed with if `bogus`, and that it is not signed otherwise. None if Unbound is missing and may be.
+/// signed with if it is to be bogus, and that it is not signed otherwise. None if Unbound is missing and may be.
 pub(crate) fn unbound(authority: SocketAddr, zones: &[(&str, bool)]) -> Option<Neighbour> {
     let mut command = peer("unbound")?;
     let (folder, address) = (TempDir::new().unwrap(), free_address());
