@@ -144,6 +144,33 @@ fn new_settings_are_for_connections_from_then_on() {
 }
 
 #[test]
+fn so_are_those_over_the_limit_of_all_and_none_is_accepted_after_the_word_to_stop() {
+    block_on(async {
+        let config = ServerConfig::new("mx.example").unwrap();
+        let builder = Server::builder(config).max_connections(1).max_per_address(10);
+        let mut server = builder.bind("127.0.0.1:0").await.unwrap();
+        let (address, handle) = (server.local_addr().unwrap(), server.handle());
+        let _first = TcpStream::connect(address).await.unwrap();
+        let held = server.accept().await.unwrap().unwrap();
+        assert_eq!(handle.connections(), 1);
+        let second = TcpStream::connect(address).await.unwrap();
+        let stopping = handle.clone();
+        let client = task::spawn(async move {
+            let said = line(&second).await;
+            stopping.shut_down();
+            said
+        });
+        let accepted = timeout(LIMIT, server.accept()).await.unwrap().unwrap();
+        assert!(accepted.is_none(), "a wait ends with the word");
+        let said = client.await;
+        assert!(said.starts_with("421 "), "{said}");
+        drop(held);
+        assert_eq!(handle.connections(), 0);
+        assert!(timeout(LIMIT, server.accept()).await.unwrap().unwrap().is_none(), "and later ones, too");
+    });
+}
+
+#[test]
 fn a_shutdown_ends_idle_sessions_and_lets_transactions_finish() {
     block_on(async {
         let (address, handle, task) = start(10).await;

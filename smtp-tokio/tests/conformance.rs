@@ -165,6 +165,28 @@ async fn new_settings_are_for_connections_from_then_on() {
 }
 
 #[tokio::test]
+async fn so_are_those_over_the_limit_of_all_and_none_is_accepted_after_the_word_to_stop() {
+    let config = smtp_tokio::ServerConfig::new("mx.example").unwrap();
+    let builder = Server::builder(config).max_connections(1).max_per_address(10);
+    let mut server = builder.bind("127.0.0.1:0").await.unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let _first = TcpStream::connect(address).await.unwrap();
+    let held = server.accept().await.unwrap().unwrap();
+    assert_eq!(handle.connections(), 1);
+    let mut second = TcpStream::connect(address).await.unwrap();
+    let (accepted, said) = tokio::join!(timeout(LIMIT, server.accept()), async {
+        let said = greeting(&mut second).await;
+        handle.shut_down();
+        said
+    });
+    assert!(said.starts_with("421 "), "{said}");
+    assert!(accepted.unwrap().unwrap().is_none(), "a wait ends with the word");
+    drop(held);
+    assert_eq!(handle.connections(), 0);
+    assert!(timeout(LIMIT, server.accept()).await.unwrap().unwrap().is_none(), "and later ones, too");
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_idle_sessions_and_lets_transactions_finish() {
     let (address, handle, task) = start(10).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
