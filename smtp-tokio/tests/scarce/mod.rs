@@ -23,6 +23,6 @@ impl Scarcity {
 
 impl Drop for Scarcity {
     fn drop(&mut self) {
-        setrlimit(Resource::Nofile, self.before.clone()).unwrap();
+        setrlimit(Resource::Nofile, self.before).unwrap();
     }
 }
