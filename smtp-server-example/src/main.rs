@@ -8,6 +8,7 @@ mod demo;
 mod directory;
 mod dns;
 mod failure;
+mod fixups;
 mod gate;
 mod listen;
 mod log;

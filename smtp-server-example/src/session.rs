@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use smtp_proto::server::{CloseReason, Facts, ResetCause, Step};
+use smtp_proto::server::{CloseReason, Facts, ReceivedBy, ResetCause, Step};
 use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
 
 use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER, User};
+use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
 use crate::log::{Event, Log};
 use crate::login::Login;
-use crate::people::People;
+use crate::people::{People, random_text};
 use crate::queue_id::QueueIds;
 use crate::store::{Before, Delivery, Store, Upload};
 use crate::trace;
@@ -67,6 +68,8 @@ struct Transaction {
     refused: Vec<(MailboxBuf, u16)>,
     refused_count: usize,
     upload: Option<Upload>,
+    /// What is put right on the way, where a user submits.
+    fixups: Option<Fixups>,
     /// What became of the message.
     outcome: Option<Result<String, Reply<'static>>>,
 }
@@ -133,13 +136,13 @@ impl Service {
                 }
                 Step::Data(data) => {
                     if let Some(open) = &mut transaction {
-                        open.upload = Some(self.begin(open, data.facts()));
+                        self.begin(open, data.facts());
                         data.accept();
                     }
                 }
                 Step::Content(octets) => {
-                    if let Some(upload) = transaction.as_mut().and_then(|open| open.upload.as_mut()) {
-                        upload.write(octets).await;
+                    if let Some(open) = &mut transaction {
+                        open.take(octets).await;
                     }
                 }
                 Step::Verdict(verdict) => {
@@ -200,7 +203,7 @@ impl Service {
         Err(refusal)
     }
 
-    fn begin(&self, transaction: &Transaction, facts: &Facts) -> Upload {
+    fn begin(&self, transaction: &mut Transaction, facts: &Facts) {
         let arrived = Timestamp::now();
         let delivery = Delivery {
             id: self.ids.next(arrived),
@@ -213,9 +216,25 @@ impl Service {
             [one] => Some(one.as_mailbox()),
             _ => None,
         };
-        let sender = transaction.sender.as_path();
-        let headers = trace::headers(facts, &self.host, sender, delivery.id, arrived, recipient);
-        Upload::new(Arc::clone(&self.store), delivery, headers)
+        let date = trace::date_of(arrived);
+        let by = ReceivedBy { host: &self.host, id: delivery.id.as_str(), date: &date, for_: recipient };
+        let hidden = facts.user().is_some() && !self.people.config().submission.show_client;
+        let received = if hidden { trace::received_from_user(facts, by) } else { facts.received(by) };
+        let headers = [trace::return_path(transaction.sender.as_path()), received].concat();
+        if facts.user().is_some() {
+            let message_id = format!("{}.{}@{}", delivery.id, random_text(), self.host);
+            transaction.fixups =
+                Some(Fixups::new(Given { date, message_id, sender: transaction.sender.clone() }));
+        }
+        transaction.upload = Some(Upload::new(Arc::clone(&self.store), delivery, headers));
+    }
+
+    /// Whether the header lets a user's message out.
+    fn check_header(&self, transaction: &Transaction) -> Result<(), Reply<'static>> {
+        let (Some(fixups), Some(name)) = (&transaction.fixups, &transaction.user) else { return Ok(()) };
+        let (known, check) = (self.people.known(), self.people.config().submission.check_from);
+        let user = known.directory.login(name).ok_or(NOT_YOURS)?;
+        fixups.verdict(|author| !check || known.directory.owns(user, author))
     }
 
     /// Returns what to say. When it says yes, the message is durable. In LMTP each recipient is told the same, as the
@@ -229,7 +248,14 @@ impl Service {
     }
 
     async fn store(&self, transaction: &mut Transaction) -> Result<String, Reply<'static>> {
+        transaction.finish().await;
         let Some(upload) = transaction.upload.take() else { return Err(NOT_STORED) };
+        if let Err(refusal) = self.check_header(transaction) {
+            let event = transaction.event(&self.log, "refused").field("id", upload.delivery().id);
+            event.octets("why", refusal.text());
+            upload.abandon().await;
+            return Err(refusal);
+        }
         let (id, octets) = (upload.delivery().id, upload.octets());
         let stored = upload.commit().await;
         let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
@@ -282,7 +308,28 @@ impl Transaction {
             refused: Vec::new(),
             refused_count: 0,
             upload: None,
+            fixups: None,
             outcome: None,
+        }
+    }
+
+    /// Takes the next octets of content.
+    async fn take(&mut self, octets: &[u8]) {
+        let Some(upload) = &mut self.upload else { return };
+        match &mut self.fixups {
+            Some(fixups) => {
+                let (header, rest) = fixups.pass(octets);
+                upload.write(&header).await;
+                upload.write(rest).await;
+            }
+            None => upload.write(octets).await,
+        }
+    }
+
+    /// The content is complete.
+    async fn finish(&mut self) {
+        if let (Some(upload), Some(fixups)) = (&mut self.upload, &mut self.fixups) {
+            upload.write(&fixups.finish()).await;
         }
     }
 

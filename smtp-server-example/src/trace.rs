@@ -2,33 +2,29 @@
 
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use smtp_proto::server::{Facts, ReceivedBy};
-use smtp_proto::wire::path::{Mailbox, ReversePath};
+use smtp_proto::wire::path::ReversePath;
 
-use crate::queue_id::QueueId;
-
-/// Both headers in wire form.
-///
-/// `recipient` is given only where there is one: with several, each would learn of the others (RFC 5321 §7.2).
-pub(crate) fn headers(
-    facts: &Facts,
-    host: &str,
-    sender: ReversePath<'_>,
-    id: QueueId,
-    arrived: Timestamp,
-    recipient: Option<Mailbox<'_>>,
-) -> Vec<u8> {
-    let date = date_of(arrived);
-    let mut headers = format!("Return-Path: {sender}\r\n").into_bytes();
-    headers.extend(facts.received(ReceivedBy { host, id: id.as_str(), date: &date, for_: recipient }));
-    headers
+/// `Return-Path` in wire form.
+pub(crate) fn return_path(sender: ReversePath<'_>) -> Vec<u8> {
+    format!("Return-Path: {sender}\r\n").into_bytes()
 }
 
-/// A moment as headers have it, in the local time.
+/// [`Facts::received`] without the client's name and address: where its users are, a server need not tell.
+pub(crate) fn received_from_user(facts: &Facts, by: ReceivedBy<'_>) -> Vec<u8> {
+    let ReceivedBy { host, id, date, for_ } = by;
+    let with = facts.with_protocol();
+    let for_ = for_.map(|mailbox| format!("\r\n\tfor <{mailbox}>")).unwrap_or_default();
+    // RFC 5321 §4.4 wants a name behind "from".
+    format!("Received: from authenticated-user\r\n\tby {host} with {with} id {id}{for_}; {date}\r\n")
+        .into_bytes()
+}
+
+/// A moment as headers have it, in this machine's time zone.
 pub(crate) fn date_of(moment: Timestamp) -> String {
     date(&moment.to_zoned_datetime(TimeZone::system()))
 }
 
-/// A date as headers have it: `Tue, 05 May 2026 09:03:01 +0200` (RFC 5322 §3.3).
+/// `Tue, 05 May 2026 09:03:01 +0200` (RFC 5322 §3.3).
 fn date(date: &ZonedDateTime) -> String {
     date.strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
 }

@@ -12,4 +12,5 @@ mod octets;
 mod peers;
 mod relay;
 mod settings;
+mod submission;
 mod users;

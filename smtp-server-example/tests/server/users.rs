@@ -11,7 +11,7 @@ use crate::harness::{Server, binary};
 use crate::login::{log_in, serve};
 
 /// Runs `user` with the settings in `folder`, writes `input` to it, and returns its exit code and what it said.
-fn user(folder: &Path, args: &[&str], input: &str) -> (i32, String) {
+pub(crate) fn user(folder: &Path, args: &[&str], input: &str) -> (i32, String) {
     let mut command = binary();
     command.arg("user").args(args).args(["--config", "mail.toml"]).current_dir(folder);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
