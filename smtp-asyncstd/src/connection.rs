@@ -47,6 +47,8 @@ struct Parts<S> {
     _slot: Option<Slot>,
     /// By when the PROXY header must be there, as long as it is not.
     proxy_header: Option<Instant>,
+    /// What is waited for; here, since the future of a wait would hold it three times.
+    need: Need,
     /// Nothing came for so long that the buffers' memory was given back.
     idle: bool,
     recorder: Recorder,
@@ -86,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stop: None,
             _slot: None,
             proxy_header: None,
+            need: Need::Step,
             idle: false,
             recorder: Recorder::off(),
             #[cfg(feature = "tls")]
@@ -172,9 +175,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(until) = parts.proxy_header {
             parts.read_proxy_header(until).await?;
         }
-        while let Some(need) = parts.need() {
-            let woke = parts.wait(need).await;
-            parts.woke(need, woke)?;
+        while parts.must_wait() {
+            let woke = parts.wait().await;
+            parts.woke(woke)?;
         }
         let mut input = parts.buffer.input();
         let step = parts.session.next(&mut input);
@@ -190,8 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
-    /// What to wait for before the next step; `None` when it is there.
-    fn need(&mut self) -> Option<Need> {
+    /// Whether something is needed before the next step.
+    fn must_wait(&mut self) -> bool {
         // Content is read in place, so its memory is made beforehand. Commands bring theirs with them: `poll_fill`.
         let room = self.session.room();
         if room > limits::COMMAND_LINE {
@@ -199,25 +202,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
         } else {
             self.buffer.allow(room);
         }
-        let need = self.session.needs(&self.buffer.input(), now(self.origin));
+        self.need = self.session.needs(&self.buffer.input(), now(self.origin));
         self.observer.look_at(self.session.facts());
-        match need {
-            Need::Step | Need::Nothing => None,
-            need => Some(need),
-        }
+        !matches!(self.need, Need::Step | Need::Nothing)
     }
 
     /// Does what is needed as far as it can be done at once, else waits for it, for the deadline, or for the word to
     /// stop. While it pauses it reads, so that a peer that goes away or talks is noticed.
-    async fn wait(&mut self, need: Need) -> Woke {
-        let mut timer = pin!(sleep(self.until(need).saturating_duration_since(Instant::now())));
-        let reads = matches!(need, Need::Input | Need::Pause(_));
+    async fn wait(&mut self) -> Woke {
+        let mut timer = pin!(sleep(self.until().saturating_duration_since(Instant::now())));
+        let reads = matches!(self.need, Need::Input | Need::Pause(_));
         // Nothing is ever sent: the channel's end is the word.
         let mut told = pin!(self.stop.as_ref().filter(|_| reads).map(Receiver::recv));
-        let Self { stream, session, buffer, recorder, .. } = self;
+        let Self { stream, session, buffer, recorder, need, .. } = self;
         #[cfg(feature = "tls")]
         let tls = &self.tls;
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let done = match need {
                 Need::Flush => poll_drain(stream, session.output(), recorder, cx).map(Woke::Wrote),
                 #[cfg(feature = "tls")]
@@ -238,19 +238,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
     }
 
     /// How long to wait.
-    fn until(&self, need: Need) -> Instant {
-        if let Need::Pause(until) = need {
+    fn until(&self) -> Instant {
+        if let Need::Pause(until) = self.need {
             return instant(self.origin, until);
         }
         let deadline = self.deadline();
-        if need == Need::Input && !self.idle { deadline.min(Instant::now() + KEEP_BUFFERS) } else { deadline }
+        if self.need == Need::Input && !self.idle {
+            deadline.min(Instant::now() + KEEP_BUFFERS)
+        } else {
+            deadline
+        }
     }
 
     fn deadline(&self) -> Instant {
         self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline))
     }
 
-    fn woke(&mut self, need: Need, woke: Woke) -> io::Result<()> {
+    fn woke(&mut self, woke: Woke) -> io::Result<()> {
         self.idle = false;
         match woke {
             Woke::Read(Ok(0)) => self.session.handle_eof(),
@@ -266,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parts<S> {
             }
             Woke::Read(Err(error)) | Woke::Wrote(Err(error)) => return Err(error),
             Woke::Shook(shaken) => return self.shook(shaken),
-            Woke::Deadline if matches!(need, Need::Pause(_)) => {}
+            Woke::Deadline if matches!(self.need, Need::Pause(_)) => {}
             Woke::Deadline if Instant::now() < self.deadline() => self.release(),
             Woke::Deadline => self.session.handle_timeout(now(self.origin)),
             Woke::Stop => {
@@ -458,9 +462,9 @@ mod tests {
         {
             let socket = Socket::Unix(async_std::os::unix::net::UnixStream::pair().unwrap().0);
             let mut connection = Connection::over(socket, ServerConfig::new("mx.example").unwrap());
-            assert!(size_of_val(&connection.next()) <= 320, "{}", size_of_val(&connection.next()));
+            assert!(size_of_val(&connection.next()) <= 256, "{}", size_of_val(&connection.next()));
             let future = handle(connection);
-            assert!(size_of_val(&future) <= 344, "{}", size_of_val(&future));
+            assert!(size_of_val(&future) <= 280, "{}", size_of_val(&future));
         }
     }
 }

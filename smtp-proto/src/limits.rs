@@ -82,8 +82,9 @@ pub const SOLICIT: usize = 1_000;
 /// peer that pipelines without reading; 4 KiB is one small write.
 pub const OUTPUT: usize = 4_096;
 
-/// First room for replies, in octets: greeting and EHLO response fit mostly, and the next commands' replies do.
-pub const FIRST_OUTPUT: usize = 256;
+/// First room for replies, in octets: a greeting fits, the response to EHLO where little is offered, and the replies to
+/// single commands. More grows when it is needed: ten thousand connections may have said no more than EHLO.
+pub const FIRST_OUTPUT: usize = 128;
 
 /// Room for the receive buffer while content comes, in octets: large reads make content cheap.
 pub const CONTENT_ROOM: usize = 65_536;
