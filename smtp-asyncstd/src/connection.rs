@@ -15,6 +15,7 @@ use smtp_proto::trace::{Recorder, Transcript};
 use smtp_proto::wire::proxy::{Header, Preface};
 use smtp_proto::{RecvBuf, Time, limits};
 
+use crate::clock::{far_future, instant, is_gone, now};
 use crate::observe::Observer;
 use crate::slots::Slot;
 use crate::socket::Socket;
@@ -417,30 +418,11 @@ fn poll_shake<S: AsyncRead + AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Box<TlsInfo>>> {
     let Some(tls) = tls else { return Poll::Ready(Err(no_tls())) };
-    stream.poll_handshake(tls, cx)
+    stream.poll_accept(tls, cx)
 }
 
 fn no_tls() -> io::Error {
     io::Error::other("STARTTLS was accepted, but the connection was given no TLS configuration")
-}
-
-/// The peer went away: an event of its session, not an error of ours.
-fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
-}
-
-fn now(origin: Instant) -> Time {
-    Time::new(Instant::now().saturating_duration_since(origin))
-}
-
-fn instant(origin: Instant, time: Time) -> Instant {
-    origin.checked_add(time.since_origin()).unwrap_or_else(far_future)
-}
-
-/// Thirty years: a wait without an end that every timer can hold.
-fn far_future() -> Instant {
-    Instant::now() + Duration::from_secs(86_400 * 365 * 30)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+pub mod client;
+mod clock;
 mod connection;
 pub mod manual;
 mod message;
@@ -18,6 +20,7 @@ pub mod tls;
 #[cfg(unix)]
 mod watch;
 
+pub use client::{Client, ClientConfig, Credentials, Envelope, Outcome, Pool, Retry, TlsPolicy};
 pub use connection::Connection;
 pub use message::Message;
 pub use server::{Builder, Handle, Server};

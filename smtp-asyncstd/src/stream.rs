@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "tls")]
-use futures_rustls::{Accept, server::TlsStream};
+use futures_rustls::{Accept, Connect, TlsStream};
+#[cfg(feature = "tls")]
+use smtp_proto::server::TlsInfo;
 
 /// Clear text, TLS, or between the two.
 #[derive(Debug)]
@@ -22,9 +24,13 @@ pub(crate) enum Stream<S> {
     Gone,
 }
 
-/// A handshake in progress; kept here, not in a future, so that nothing is lost when a wait is cut short.
+/// A handshake in progress, of either side; kept here, not in a future, so that nothing is lost when a wait is cut short.
 #[cfg(feature = "tls")]
-pub(crate) struct HandshakeOf<S>(Accept<S>, crate::tls::Shown);
+pub(crate) enum HandshakeOf<S> {
+    Accept(Accept<S>, crate::tls::Shown),
+    /// With whether the extended master secret is required.
+    Connect(Connect<S>, bool),
+}
 
 #[cfg(feature = "tls")]
 impl<S> std::fmt::Debug for HandshakeOf<S> {
@@ -35,26 +41,58 @@ impl<S> std::fmt::Debug for HandshakeOf<S> {
 
 #[cfg(feature = "tls")]
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
-    /// Goes on with the handshake; begins it where the stream is still clear text. Tells what it agreed on.
-    pub(crate) fn poll_handshake(
+    /// Goes on with the server's handshake; begins it where the stream is still clear text. Tells what it agreed on.
+    pub(crate) fn poll_accept(
         &mut self,
         config: &std::sync::Arc<rustls::ServerConfig>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Box<smtp_proto::server::TlsInfo>>> {
-        use std::future::Future;
+    ) -> Poll<io::Result<Box<TlsInfo>>> {
+        self.begin(|stream| {
+            let (config, shown) = crate::tls::watched(config);
+            HandshakeOf::Accept(futures_rustls::TlsAcceptor::from(config).accept(stream), shown)
+        });
+        self.poll_handshake(cx)
+    }
+
+    /// The same as a client, with a server of this name.
+    pub(crate) fn poll_connect(
+        &mut self,
+        config: &std::sync::Arc<rustls::ClientConfig>,
+        name: &rustls::pki_types::ServerName<'static>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Box<TlsInfo>>> {
+        self.begin(|stream| {
+            let connector = futures_rustls::TlsConnector::from(std::sync::Arc::clone(config));
+            HandshakeOf::Connect(connector.connect(name.clone(), stream), config.require_ems)
+        });
+        self.poll_handshake(cx)
+    }
+
+    fn begin(&mut self, handshake: impl FnOnce(S) -> HandshakeOf<S>) {
         if matches!(self, Self::Plain(_)) {
             if let Self::Plain(stream) = std::mem::replace(self, Self::Gone) {
-                let (config, shown) = crate::tls::watched(config);
-                let accept = futures_rustls::TlsAcceptor::from(config).accept(stream);
-                *self = Self::Handshake(Box::new(HandshakeOf(accept, shown)));
+                *self = Self::Handshake(Box::new(handshake(stream)));
             }
         }
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<TlsInfo>>> {
+        use std::future::Future;
         let Self::Handshake(handshake) = self else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        match std::task::ready!(Pin::new(&mut handshake.0).poll(cx)) {
-            Ok(stream) => {
-                let info = crate::tls::info(stream.get_ref().1, &handshake.1);
+        let shaken = std::task::ready!(match &mut **handshake {
+            HandshakeOf::Accept(accept, shown) => Pin::new(accept).poll(cx).map_ok(|stream| {
+                let info = crate::tls::info(stream.get_ref().1, shown);
+                (TlsStream::from(stream), info)
+            }),
+            HandshakeOf::Connect(connect, required) => Pin::new(connect).poll(cx).map_ok(|stream| {
+                let info = crate::tls::client_info(stream.get_ref().1, *required);
+                (TlsStream::from(stream), info)
+            }),
+        });
+        match shaken {
+            Ok((stream, info)) => {
                 *self = Self::Tls(Box::new(stream));
                 Poll::Ready(Ok(Box::new(info)))
             }

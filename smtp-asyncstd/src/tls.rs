@@ -18,19 +18,37 @@
 //! # }
 //! ```
 
+mod client;
+
 use std::sync::Arc;
 #[cfg(feature = "scram")]
 use std::sync::{Mutex, PoisonError};
 
 use smtp_proto::server::TlsInfo;
 
+#[cfg(feature = "aws-lc-rs")]
+pub use client::client_config;
+pub(crate) use client::{any_certificate, client_info, system_roots};
 pub use rustls;
 
 /// Label of the channel binding tls-exporter (RFC 9266 §2).
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// What a handshake agreed on; `shown` is what [`watched`] gave for it.
+/// What a client's handshake with us agreed on; `shown` is what [`watched`] gave for it.
 pub(crate) fn info(connection: &rustls::ServerConnection, shown: &Shown) -> TlsInfo {
+    let mut info = agreed(connection, shown.extended_master_secret);
+    info.server_name = connection.server_name().map(str::to_owned);
+    info.client_certificate =
+        connection.peer_certificates().and_then(|chain| chain.first()).map(|first| first.to_vec());
+    #[cfg(feature = "scram")]
+    {
+        info.server_end_point = shown.end_point.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+    info
+}
+
+/// What a handshake agreed on that concerns both sides alike.
+fn agreed<Side>(connection: &rustls::ConnectionCommon<Side>, extended_master_secret: bool) -> TlsInfo {
     let mut info = TlsInfo::default();
     info.protocol = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
@@ -40,18 +58,10 @@ pub(crate) fn info(connection: &rustls::ServerConnection, shown: &Shown) -> TlsI
     if let Some(suite) = connection.negotiated_cipher_suite() {
         info.cipher = format!("{:?}", suite.suite()).trim_start_matches("TLS13_").to_owned();
     }
-    info.server_name = connection.server_name().map(str::to_owned);
-    info.client_certificate =
-        connection.peer_certificates().and_then(|chain| chain.first()).map(|first| first.to_vec());
     // RFC 9266 §3: in TLS 1.2 two connections can share these octets, unless the extended master secret is used.
-    if connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) || shown.extended_master_secret
-    {
+    if connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) || extended_master_secret {
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
         info.exporter = exporter.ok().map(Vec::from);
-    }
-    #[cfg(feature = "scram")]
-    {
-        info.server_end_point = shown.end_point.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
     info
 }

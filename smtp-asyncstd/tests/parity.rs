@@ -5,27 +5,24 @@ use std::fs;
 use std::path::Path;
 
 /// Declarations that one adapter has alone: `<` this one, `>` the other. Each with its reason.
-const DIFFERENCES: &[(&str, &str)] = &[
-    ("> lib.rs: pub mod client;", CLIENT),
-    (
-        "> lib.rs: pub use client::{Client, ClientConfig, Credentials, Envelope, Outcome, Pool, Retry, TlsPolicy};",
-        CLIENT,
-    ),
-    ("> tls.rs: pub use client::client_config;", CLIENT),
-];
-
-const CLIENT: &str = "sending is not there over async-std yet";
+const DIFFERENCES: &[(&str, &str)] = &[];
 
 /// Each public declaration of a crate as `file: text`, without its body; the runtime's own names are left out of it.
 fn declarations(adapter: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(adapter).join("src");
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir(&folder).unwrap() {
+    collect(&folder, "", adapter, &mut found);
+    found
+}
+
+fn collect(folder: &Path, prefix: &str, adapter: &str, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        let file = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
         if path.is_dir() {
+            collect(&path, &format!("{file}/"), adapter, found);
             continue;
         }
-        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
@@ -48,7 +45,6 @@ fn declarations(adapter: &str) -> BTreeSet<String> {
             found.insert(format!("{file}: {declaration}"));
         }
     }
-    found
 }
 
 /// Whether a list of arguments goes on in the next line.
