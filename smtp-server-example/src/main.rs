@@ -60,7 +60,13 @@ fn run(command: Command) -> Result<(), Failure> {
             let config = Config::read(&serve.config)?;
             let tls = tls::load(&config.tls)?;
             let people = People::open(&config)?;
-            with_log(|log| serve::run(people, log, tls, |_, _| None))
+            with_log(|log| {
+                if tls::is_key_exposed(&config.tls) {
+                    let warning = log.event("warning").field("file", config.tls.key.display());
+                    warning.field("what", "others can read the private key").field("hint", "chmod 600");
+                }
+                serve::run(people, log, tls, |_, _| None)
+            })
         }
         Command::User(command) => print(&users::run(command)?),
         Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),

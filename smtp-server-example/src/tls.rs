@@ -1,6 +1,7 @@
 //! The certificate: from files, or self-made for trying things out.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,12 @@ pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failu
             .help("want PEM text: the server's certificate before those that signed it, and its own key")
     })?;
     Ok(Some(Arc::new(made)))
+}
+
+/// Whether others than its owner can read the key's file.
+pub(crate) fn is_key_exposed(tls: &Tls) -> bool {
+    let mode = fs::metadata(&tls.key).map(|file| file.permissions().mode());
+    tls.is_set() && mode.is_ok_and(|mode| mode & 0o077 != 0)
 }
 
 /// Makes a certificate for `host` and this machine itself, and writes it to `file`, so that clients can be told to

@@ -158,6 +158,12 @@ mod tests {
     }
 
     #[test]
+    fn nobodys_password_costs_what_a_users_does() {
+        let passwords = passwords();
+        assert!(passwords.is_current(&passwords.nobody));
+    }
+
+    #[test]
     fn only_what_can_be_checked_is_a_hash() {
         for (text, why) in [
             ("", "nothing"),

@@ -1,6 +1,7 @@
 //! Listeners: each kind with its own rules, TLS, and balancers in front.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
 
@@ -119,6 +120,28 @@ fn a_listed_balancer_says_who_the_client_is_and_nobody_else_may() {
     let mut direct = server.connect_to("lmtp");
     assert!(direct.say("PROXY TCP4 198.51.100.7 192.0.2.1 4711 25").starts_with("554 5.5.1 "));
     assert!(server.line(" closed ").contains("why=not-smtp-proxy"));
+}
+
+#[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    let folder = TempDir::new().unwrap();
+    for (mode, exposed) in [(0o644, true), (0o600, false)] {
+        let tls = certificate(folder.path());
+        let key = folder.path().join("key.pem");
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let file = folder.path().join("mail.toml");
+        let settings = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n";
+        let taken = "[[listener]]\naddress = \"192.0.2.1:25\"\n";
+        fs::write(&file, format!("{settings}{tls}{taken}")).unwrap();
+        // It ends at once, as that address is not this machine's.
+        let output = crate::harness::binary()
+            .args(["serve", "--config"])
+            .arg(&file)
+            .current_dir(folder.path())
+            .output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert_eq!(said.contains("others can read the private key"), exposed, "{mode:o}: {said}");
+    }
 }
 
 #[test]

@@ -160,6 +160,32 @@ print(smtp.rcpt('bob@example.test')[0])
     server.assert_no_mail("nobody got as far as DATA");
 }
 
+#[test]
+fn scram_goes_through_with_and_without_channel_binding() {
+    use smtp_tokio::sasl::Mechanism;
+    use smtp_tokio::{Client, ClientConfig, Credentials, TlsPolicy, tls};
+
+    let server = Server::demo();
+    let trusted = std::fs::read(server.data.join("demo-certificate.pem")).unwrap();
+    let trust = std::sync::Arc::new(tls::client_config(&trusted).unwrap());
+    let log_in = |kind: &str, policy, mechanism, password: &str| {
+        let credentials = Credentials::password("alice@example.test", password).only(&[mechanism]);
+        let connect = Client::to(server.address_of(kind), ClientConfig::new("client.example").unwrap());
+        let connect = connect.tls(policy).tls_config(trust.clone()).credentials(credentials);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(connect.connect()).map(drop)
+    };
+    for mechanism in [Mechanism::SCRAM_SHA_256, Mechanism::SCRAM_SHA_256_PLUS] {
+        for (kind, policy) in [("submission", TlsPolicy::Required), ("submissions", TlsPolicy::Implicit)] {
+            log_in(kind, policy, mechanism, "word").unwrap();
+            let line = server.line(" login ");
+            assert!(line.contains(" user=alice ") && line.contains(&format!(" by={mechanism} ")), "{line}");
+            log_in(kind, policy, mechanism, "wrong").unwrap_err();
+            assert_eq!(field(&server.line(" no-login "), "reply"), "535");
+        }
+    }
+}
+
 /// Says with openssl what `lines` hold, and returns what came back.
 fn openssl(server: &Server, kind: &str, lines: &str) -> Option<String> {
     peer("openssl")?;
