@@ -30,7 +30,7 @@ pub use smtp_proto::server::{
 };
 pub use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 pub use smtp_proto::wire::reply::{Reply, ReplyBuf};
-pub use smtp_proto::{Leniency, sasl, trace};
+pub use smtp_proto::{Command, Leniency, sasl, trace};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use watch::HangUp;

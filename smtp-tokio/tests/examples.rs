@@ -13,6 +13,8 @@ use std::thread::JoinHandle;
 
 use client::Client;
 use program::{LIMIT, Program};
+#[cfg(feature = "testing")]
+use smtp_tokio::{Reply, testing::Catcher};
 
 /// A connection of an example to what it needs.
 fn accept(listener: &TcpListener) -> TcpStream {
@@ -59,6 +61,69 @@ fn sink_takes_mail() {
         ("Subject: hi\r\n\r\n.", "250"),
         ("QUIT", "221"),
     ]);
+}
+
+/// Runs an example to its end: its exit code, and what it printed.
+#[cfg(feature = "testing")]
+fn run(name: &str, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(program::path(name));
+    let piped = std::process::Stdio::piped;
+    let mut child = command.args(arguments).stdin(piped()).stdout(piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn send_prints_what_became_of_each_recipient() {
+    const NO_USER: Reply<'static> = Reply::new(550, (5, 1, 1), "No such user");
+    let mx = Catcher::start().await;
+    mx.on_rcpt("ghost@*", &[NO_USER]);
+    let address = mx.addr().to_string();
+    let arguments = [&address, "me@a.example", "you@b.example", "ghost@b.example"];
+    let (code, printed) = run("send", &arguments, "Subject: hi\n\n.dot\n");
+    assert_eq!(mx.next().await.content(), b"Subject: hi\r\n\r\n.dot\r\n", "{}", mx.transcript());
+    assert!(printed.contains("you@b.example: accepted: 250 2.0.0 "), "{printed}");
+    assert!(printed.contains("ghost@b.example: refused: 550 5.1.1 No such user"), "{printed}");
+    assert_eq!(code, Some(69), "{printed}");
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn proxy_passes_on_what_client_and_server_say() {
+    const FULL: Reply<'static> = Reply::new(452, (4, 2, 2), "Mailbox full");
+    let mx = Catcher::start().await;
+    mx.on_rcpt("full@*", &[FULL]);
+    mx.on_verdict(&[Reply::new(250, (2, 0, 0), "Queued as 42")]);
+    let proxy = Program::start("proxy", &["127.0.0.1:0", &mx.addr().to_string()]);
+    connect(&proxy).expect(&[
+        ("EHLO a.example", "250"),
+        ("MAIL FROM:<a@a.example>", "250"),
+        ("RCPT TO:<full@b.example>", "452 4.2.2 Mailbox full\r\n"),
+        ("RCPT TO:<b@b.example>", "250"),
+        ("DATA", "354"),
+        ("..dot\r\n.", "250 2.0.0 Queued as 42\r\n"),
+        ("MAIL FROM:<>", "250"),
+        ("RSET", "250"),
+        ("QUIT", "221"),
+    ]);
+    let mail = mx.next().await;
+    assert_eq!(mail.content(), b".dot\r\n", "{}", mx.transcript());
+    assert_eq!(proxy.line().split(' ').next(), Some("<a@a.example>"));
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn probe_tells_what_a_server_offers_and_where_a_message_ends() {
+    let mx = Catcher::start().await;
+    let (code, printed) = run("probe", &[&mx.addr().to_string(), "postmaster@b.example"], "");
+    for line in
+        ["offers PIPELINING\n", "RCPT TO:<postmaster@b.example>: 250", "a bare LF ends a message: no\n"]
+    {
+        assert!(printed.contains(line), "{line:?} is not in:\n{printed}");
+    }
+    assert_eq!(code, Some(0), "{printed}");
 }
 
 /// The body of a request that came in chunks, which end wherever the content was cut.
@@ -213,21 +278,19 @@ fn content_filter_keeps_what_clamd_finds_clean() {
     let filter = Program::start("content_filter", &arguments);
     let mut client = connect(&filter);
     client.expect(&[("EHLO a.example", "250")]);
+    let envelope = [("MAIL FROM:<a@a.example>", "250"), ("RCPT TO:<b@mx.example>", "250")];
     for (content, reply) in [
         ("Subject: hi\r\n\r\n..dot\r\n.", "250 2.0.0"),
         ("something evil\r\n.", "550 5.7.1 stream: Test.Evil\r\n"),
         ("over the limit\r\n.", "451"),
-        ("clamd is gone now", ""),
     ] {
-        client.expect(&[("MAIL FROM:<a@a.example>", "250"), ("RCPT TO:<b@mx.example>", "250")]);
-        if reply.is_empty() {
-            client.expect(&[("DATA", "451")]);
-        } else {
-            client.expect(&[("DATA", "354"), (content, reply)]);
-        }
+        client.expect(&envelope);
+        client.expect(&[("DATA", "354"), (content, reply)]);
     }
-    client.expect(&[("QUIT", "221")]);
     assert_eq!(served.join().unwrap()[0], b"Subject: hi\r\n\r\n.dot\r\n");
+    // Nobody listens there any more.
+    client.expect(&envelope);
+    client.expect(&[("DATA", "451"), ("QUIT", "221")]);
     let kept = names(queue.path());
     assert_eq!(kept.len(), 1, "only what is clean: {kept:?}");
     let mail = std::fs::read_to_string(queue.path().join(&kept[0])).unwrap();
