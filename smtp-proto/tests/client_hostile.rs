@@ -3,7 +3,7 @@
 #![cfg(feature = "testing")]
 
 use allocation_counter::measure;
-use smtp_proto::client::CloseReason;
+use smtp_proto::client::{CloseReason, Sent};
 use smtp_proto::limits;
 use smtp_proto::sasl::Mechanism;
 use smtp_proto::sasl::client::{Credentials, Failure};
@@ -294,6 +294,23 @@ fn what_a_server_says_unasked_is_no_answer_to_what_comes_next() {
     talk.hear(b"250 Queued\r\n250 Queued\r\n");
     assert_eq!(talk.outcomes(), ["Accepted 250"]);
     assert_eq!(talk.close(), Some(CloseReason::Idle), "a second answer leaves no way to tell the next ones");
+}
+
+#[test]
+fn recipients_that_stand_behind_a_refused_mail_get_no_empty_message() {
+    let mut talk = pipelining();
+    send(&mut talk, &["you@b.example"]);
+    talk.said();
+    talk.hear(b"503 5.5.1 nested MAIL\r\n250 2.1.5 Ok\r\n354 Go\r\n");
+    assert_eq!(talk.said(), "", "a lone dot would send nothing to somebody");
+    assert_eq!(talk.outcomes(), ["Refused 503"]);
+    assert_eq!(talk.close(), Some(CloseReason::OutOfStep { to: Sent::Data, code: 354 }));
+
+    let mut talk = pipelining();
+    send(&mut talk, &["you@b.example"]);
+    talk.said();
+    talk.hear(b"503 5.5.1 nested MAIL\r\n250 2.1.5 Ok\r\n451 4.3.0 Later\r\n");
+    assert_eq!(talk.said(), "RSET\r\n", "whatever is open there is ended");
 }
 
 // ---- resources -------------------------------------------------------------------------------------------

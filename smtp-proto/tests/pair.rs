@@ -243,3 +243,18 @@ fn a_421_in_lmtp_is_about_one_recipient() {
     );
     assert_eq!((net.stored(), net.contradiction()), (1, None), "the server leaves");
 }
+
+#[test]
+fn a_transaction_left_open_command_by_command_is_reset_before_a_message() {
+    let (from, to) = (mailboxes(&["a@x.example", "z@x.example"]), mailboxes(&["b@y.example", "c@y.example"]));
+    // Connection, EHLO, MAIL, RCPT: nobody stands, DATA is answered 554, and the transaction stays open.
+    let nobody = Reply::new(550, (5, 1, 1), "Nobody");
+    let mut net = Pair::seeded(0).client(smtp()).server(all()).refuse_at(3, &nobody);
+    let outcomes = net.say(&Envelope::new(&from[1]).to(&to[..1]), b"Subject: one\r\n\r\n");
+    assert!(matches!(&outcomes[..], [Outcome::Refused(_)]), "{outcomes:?}");
+    // This one can be written only once, and still has its transaction.
+    let outcomes = net.send_declared(&Envelope::new(&from[0]).to(&to), b"Subject: two\r\n\r\n");
+    assert!(outcomes.iter().all(Outcome::is_accepted), "{outcomes:?}\n{}", net.transcript());
+    assert_eq!((net.contradiction(), net.mails().len()), (None, 1));
+    assert_eq!(net.mails()[0].sender(), "<a@x.example>");
+}

@@ -122,8 +122,13 @@ impl ClientSession {
     pub(crate) fn on_single(&mut self, heard: Heard, sent: Sent) {
         self.phase = Phase::Ready;
         match (sent, heard.class()) {
-            (Sent::Hello, 2) => self.learn_extensions(),
+            (Sent::Rset, 2) => self.by_hand = false,
+            (Sent::Hello, 2) => {
+                self.by_hand = false;
+                self.learn_extensions();
+            }
             (Sent::Command(Verb::Helo), 2) => {
+                self.by_hand = false;
                 self.extensions = Some(Box::new(Extensions::none(self.collector.last().clone())));
             }
             (Sent::Rcpt(index), 2) => self.job.settle(index, Fate::Taken),

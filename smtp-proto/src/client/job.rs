@@ -92,6 +92,8 @@ pub(crate) struct Job {
     pub(crate) owed: u32,
     /// Recipients accepted at RCPT in this transaction.
     pub(crate) taken: u32,
+    /// The server took a recipient behind a MAIL that it refused: it has another transaction open.
+    pub(crate) stray: bool,
     pub(crate) rewinds: bool,
     pub(crate) chunked: bool,
     /// A chunk was refused: the transaction has failed.
@@ -123,6 +125,7 @@ impl Job {
             data_sent: false,
             owed: 0,
             taken: 0,
+            stray: false,
             rewinds: false,
             chunked: false,
             chunk_refused: false,
@@ -212,6 +215,7 @@ impl Job {
         self.data_sent = false;
         self.owed = 0;
         self.taken = 0;
+        self.stray = false;
         self.chunk_refused = false;
         self.finishing = false;
         self.encoder = Encoder::new(newlines);

@@ -97,6 +97,8 @@ pub struct ClientSession {
     pub(crate) login: Option<Box<Login>>,
     pub(crate) auth: Option<Result<Mechanism, Failure>>,
     pub(crate) job: Job,
+    /// A transaction that was begun command by command may be open.
+    pub(crate) by_hand: bool,
     /// Octets of the application's went out, so that answers may come at any time.
     pub(crate) raw: bool,
     /// Transactions begun on this connection.
@@ -134,6 +136,7 @@ impl ClientSession {
             login: None,
             auth: None,
             job: Job::new(),
+            by_hand: false,
             raw: false,
             transactions: 0,
             exhausted: false,
@@ -533,6 +536,7 @@ impl ClientSession {
         self.tls = Some(Box::new(Tls { info: tls, certificate }));
         self.extensions = None;
         self.auth = None;
+        self.by_hand = false;
         self.phase = Phase::Greeting;
         if greeted {
             self.say_hello();

@@ -183,6 +183,7 @@ impl Ready<'_> {
     /// [`ClientStep::Reply`], and then `Ready` again.
     pub fn mail(self, from: ReversePath<'_>, params: MailParams<'_>) {
         self.session.forget_transaction();
+        self.session.by_hand = true;
         self.session.single(&Command::Mail { path: from, params }, Sent::Mail);
     }
 

@@ -22,7 +22,12 @@ impl Ready<'_> {
         match session.plan(envelope) {
             Ok(plan) => {
                 session.job.load(envelope, Some(&plan));
-                session.begin_transaction();
+                // MAIL in an open transaction is refused, and what is sent with it would go into that one.
+                if session.by_hand {
+                    session.reset();
+                } else {
+                    session.begin_transaction();
+                }
                 Ok(())
             }
             Err(why) => {
@@ -115,6 +120,7 @@ impl ClientSession {
 
     fn on_rcpt(&mut self, heard: Heard, index: usize) {
         if self.job.stage == Stage::Refused {
+            self.job.stray |= heard.class() == 2;
             return self.job.skip_rcpt(index);
         }
         if self.is_out_of_sync(heard) {
@@ -159,6 +165,10 @@ impl ClientSession {
     fn on_data(&mut self, heard: Heard) {
         match heard.class() {
             3 if self.job.taken > 0 => self.begin_content(),
+            // A lone dot would send an empty message to whoever stands there.
+            3 if self.job.stray => {
+                self.break_off(CloseReason::OutOfStep { to: Sent::Data, code: heard.code });
+            }
             3 => {
                 self.output.extend_from_slice(b".\r\n");
                 self.phase = Phase::LoneDot;
@@ -171,7 +181,8 @@ impl ClientSession {
                     let slot = self.job.keep(self.collector.last());
                     self.job.settle_taken(Fate::Refused(slot));
                 }
-                if self.job.stage == Stage::Accepted { self.reset() } else { self.after_transaction() }
+                let is_open = self.job.stage == Stage::Accepted || self.job.stray;
+                if is_open { self.reset() } else { self.after_transaction() }
             }
             _ => self.break_off(CloseReason::OutOfStep { to: Sent::Data, code: heard.code }),
         }
@@ -353,9 +364,10 @@ impl ClientSession {
     /// The server has no transaction any more: the next one, or at rest.
     pub(crate) fn after_transaction(&mut self) {
         self.job.owed = 0;
+        self.by_hand = false;
         if !self.job.has_waiting() {
             self.phase = Phase::Ready;
-        } else if self.takes_another() && self.job.rewinds {
+        } else if self.job.round == 0 || self.takes_another() && self.job.rewinds {
             self.begin_transaction();
         } else {
             self.job.settle_open(Fate::NotTried(Why::Limits));

@@ -2,10 +2,11 @@
 
 use super::Pair;
 use super::link::{Gone, Read, Side};
-use crate::client::{ClientStep, Envelope};
+use crate::client::{ClientStep, Envelope, Ready};
 use crate::io::RecvBuf;
 use crate::server::{Need, TlsInfo};
 use crate::time::Time;
+use crate::wire::params::{MailParams, RcptParams};
 
 /// Turns in a row in which no octet moves and no time passes. A full buffer of short commands is under a thousand.
 const MOST_IDLE_TURNS: u32 = 10_000;
@@ -38,6 +39,8 @@ pub(super) struct Task<'t> {
 
 enum Aim<'t> {
     Send(&'t Envelope<'t>, &'t [u8]),
+    /// Command by command, and which comes next: MAIL, RCPT for each, DATA.
+    Say(&'t Envelope<'t>, &'t [u8], usize),
     Idle(Time),
     Quit,
 }
@@ -47,6 +50,10 @@ impl<'t> Task<'t> {
         Self { aim: Aim::Send(envelope, content), begun: false, done: false }
     }
 
+    pub(super) const fn say(envelope: &'t Envelope<'t>, content: &'t [u8]) -> Self {
+        Self { aim: Aim::Say(envelope, content, 0), begun: false, done: false }
+    }
+
     pub(super) const fn idle(until: Time) -> Self {
         Self { aim: Aim::Idle(until), begun: false, done: false }
     }
@@ -54,6 +61,41 @@ impl<'t> Task<'t> {
     pub(super) const fn quit() -> Self {
         Self { aim: Aim::Quit, begun: false, done: false }
     }
+
+    /// The client is at rest: begins, goes on, or is done.
+    fn start(&mut self, ready: Ready<'_>) {
+        let is_begun = core::mem::replace(&mut self.begun, true);
+        match &mut self.aim {
+            Aim::Say(envelope, _, next) => self.done = say_next(ready, envelope, next),
+            _ if is_begun => self.done = true,
+            Aim::Send(envelope, _) => drop(ready.send(envelope)),
+            Aim::Idle(_) => ready.wait(),
+            Aim::Quit => ready.quit(),
+        }
+    }
+}
+
+/// Says the next command of a message that goes command by command; true when there is none.
+fn say_next(ready: Ready<'_>, envelope: &Envelope<'_>, next: &mut usize) -> bool {
+    let (at, to) = (*next, envelope.recipients());
+    let is_refused = !ready.session().last_reply().is_positive();
+    *next += 1;
+    match at {
+        0 => ready.mail(envelope.sender(), MailParams::EMPTY),
+        // Nobody goes on behind a refused MAIL.
+        1 if is_refused => {
+            *next = to.len() + 2;
+            ready.rset();
+        }
+        _ if at <= to.len() => {
+            // INVARIANT: there are so many.
+            let recipient = to.at(at - 1).expect("a recipient");
+            ready.rcpt(recipient.mailbox(), RcptParams::EMPTY);
+        }
+        _ if at == to.len() + 1 => ready.data(),
+        _ => return true,
+    }
+    false
 }
 
 impl Pair {
@@ -91,7 +133,7 @@ impl Pair {
             self.pause,
             match task.aim {
                 Aim::Idle(until) => Some(until),
-                Aim::Send(..) | Aim::Quit => None,
+                Aim::Send(..) | Aim::Say(..) | Aim::Quit => None,
             },
         ];
         let next = candidates.into_iter().flatten().filter(|time| *time > now).min();
@@ -189,18 +231,12 @@ impl Pair {
                     let _ = ready.start_tls();
                 } else if let Some(credentials) = wants.credentials.take() {
                     let _ = ready.auth(&credentials, &[7; 24]);
-                } else if !core::mem::replace(&mut task.begun, true) {
-                    match task.aim {
-                        Aim::Send(envelope, _) => drop(ready.send(envelope)),
-                        Aim::Idle(_) => ready.wait(),
-                        Aim::Quit => ready.quit(),
-                    }
                 } else {
-                    task.done = true;
+                    task.start(ready);
                 }
             }
             Some(ClientStep::Content(mut writer)) => {
-                let Aim::Send(_, content) = task.aim else {
+                let (Aim::Send(_, content) | Aim::Say(_, content, _)) = task.aim else {
                     panic!("content is wanted where none was offered")
                 };
                 let at = usize::try_from(writer.at()).unwrap_or(usize::MAX);

@@ -229,23 +229,28 @@ impl Pair {
     /// # Panics
     /// As [`send`](Self::send).
     pub fn send_declared(&mut self, envelope: &Envelope<'_>, content: &[u8]) -> Vec<Outcome> {
-        if self.client.gone {
-            // Without a session nothing is tried.
-            let reason = self.close_reason().unwrap_or(client::CloseReason::Idle);
-            let why = client::Why::Closed(reason);
-            return envelope.recipients().iter().map(|_| Outcome::NotTried(why)).collect();
-        }
+        self.send_by(Task::send(envelope, content), envelope, content)
+    }
+
+    /// Sends a message command by command, as a proxy does, without parameters, and whatever the server offers.
+    ///
+    /// # Panics
+    /// As [`send`](Self::send).
+    pub fn say(&mut self, envelope: &Envelope<'_>, content: &[u8]) -> Vec<Outcome> {
+        self.send_by(Task::say(envelope, content), envelope, content)
+    }
+
+    fn send_by(&mut self, mut task: Task<'_>, envelope: &Envelope<'_>, content: &[u8]) -> Vec<Outcome> {
+        let message = Message::new(envelope, content, self.normalises);
         let number = self.messages.len();
-        self.messages.push(Message::new(envelope, content, self.normalises));
-        let is_sent = self.run(&mut Task::send(envelope, content));
-        let outcomes: Vec<_> = match is_sent {
-            true => self.client.session.outcomes().collect(),
-            // The session ended before it was at rest once.
-            false => {
-                let reason = self.close_reason().unwrap_or(client::CloseReason::Idle);
-                envelope.recipients().iter().map(|_| Outcome::NotTried(client::Why::Closed(reason))).collect()
-            }
-        };
+        self.messages.push(message);
+        let mut outcomes = Vec::new();
+        if self.run(&mut task) {
+            outcomes.extend(self.client.session.outcomes());
+        }
+        // Who was not named to the server: the session ended before.
+        let reason = self.close_reason().unwrap_or(client::CloseReason::Idle);
+        outcomes.resize(envelope.recipients().len(), Outcome::NotTried(client::Why::Closed(reason)));
         self.messages[number].outcomes = Some(outcomes.clone());
         outcomes
     }

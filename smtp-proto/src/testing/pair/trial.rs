@@ -163,7 +163,7 @@ fn message(pair: &mut Pair, number: usize) {
     let domains = [if utf8 { "bücher.example" } else { "b.example" }, "c.example"];
     let recipients: Vec<_> =
         (0..many).map(|i| mailbox(&format!("r{i}.m{number}@{}", domains[i % domains.len()]))).collect();
-    let asks = dice.chance(12);
+    let (asks, by_hand) = (dice.chance(12), dice.chance(10));
     let params = rcpt_params(asks);
     let to: Vec<_> = recipients.iter().map(|one| Recipient::new(one).params(&params)).collect();
     let sender = mailbox("me@client.example");
@@ -177,7 +177,9 @@ fn message(pair: &mut Pair, number: usize) {
     if dice.chance(32) {
         envelope = envelope.require_tls();
     }
-    if dice.chance(4) {
+    if by_hand && !utf8 {
+        pair.say(&envelope, &content);
+    } else if dice.chance(4) {
         if dice.chance(2) {
             envelope = envelope.size(dice.pick(&[content.len() + 2, content.len(), 10]) as u64);
         }
