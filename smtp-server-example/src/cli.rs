@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Network;
+use crate::queue;
 
 /// A mail server.
 ///
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Serve(Serve),
     #[command(subcommand, after_help = USER_EXAMPLES)]
     User(User),
+    #[command(subcommand, after_help = QUEUE_EXAMPLES)]
+    Queue(queue::command::Command),
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
     #[command(after_help = ROUTE_EXAMPLES)]
@@ -84,6 +87,13 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   smtp-server-example config example > mail.toml
   smtp-server-example serve --config mail.toml";
+
+const QUEUE_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example queue list --config mail.toml
+  smtp-server-example queue list --config mail.toml domain=example.org older=1h --json
+  smtp-server-example queue drop --config mail.toml --dry-run from=spammer@example.org
+  smtp-server-example queue retry --config mail.toml all";
 
 /// Says who can log in.
 ///

@@ -83,7 +83,7 @@ pub(crate) fn sessions(
     let mut session = named.map_err(|error| {
         Failure::new(FailureKind::Config, format!("hostname `{}`: {error}", config.hostname))
     })?;
-    for extension in [Extension::Smtputf8, Extension::Chunking, Extension::Limits] {
+    for extension in [Extension::Smtputf8, Extension::Chunking, Extension::Dsn, Extension::Limits] {
         session = session.offer(extension);
     }
     if kind.is_submission() {

@@ -13,8 +13,8 @@ mod gate;
 mod listen;
 mod log;
 mod login;
+mod mailroom;
 mod people;
-#[allow(dead_code, reason = "grows towards serve piece by piece")]
 mod queue;
 mod queue_id;
 mod serve;
@@ -68,6 +68,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 serve::run(people, log, tls, |_, _| None)
             })
         }
+        Command::Queue(command) => print(&queue::command::run(command)?),
         Command::User(command) => print(&users::run(command)?),
         Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),
         Command::Config(cli::Config::Show { config: Some(file) }) => {

@@ -13,13 +13,18 @@
 //! Everything that decides takes time as an argument; what blocks is behind [`Store`](store::Store) and
 //! [`Disk`](crate::store::Disk).
 
+mod admin;
+pub(crate) mod command;
+mod control;
 mod dsn;
 mod filter;
+mod intake;
 mod local;
 mod lock;
 mod loops;
 mod model;
 mod policy;
+mod runner;
 mod schedule;
 mod settle;
 mod spool;
@@ -30,3 +35,13 @@ mod writer;
 
 #[cfg(test)]
 mod conformance;
+
+pub(crate) use self::control::listen;
+pub(crate) use self::intake::Intake;
+pub(crate) use self::local::{Local, Mailboxes, Nowhere};
+pub(crate) use self::loops::MOST_HOPS;
+pub(crate) use self::model::{BodyType, Envelope, Kind, NewDelivery, NewRcpt, RouteKey};
+pub(crate) use self::policy::{Policy, after};
+pub(crate) use self::runner::{Opened, Queue, Surroundings, open};
+pub(crate) use self::store::{StoreError, Trouble};
+pub(crate) use self::writer::WriterThread;

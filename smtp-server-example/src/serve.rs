@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use smtp_tokio::Handle;
 use smtp_tokio::tls::rustls;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, Kind};
@@ -16,6 +15,7 @@ use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Action, Gate};
 use crate::listen::{self, Door};
 use crate::log::Log;
+use crate::mailroom;
 use crate::people::{People, Stamp};
 use crate::queue_id::QueueIds;
 use crate::session::Service;
@@ -41,12 +41,15 @@ pub(crate) fn run(
     let config = people.config();
     let store = Maildirs::new(RealDisk, &config.data, &config.hostname);
     store.prepare(&people.known().directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
+    let opened = mailroom::open(&people, log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(FailureKind::System, format!("can't start threads: {error}")))?;
     let result = runtime.block_on(async {
         let signals = Signals::new()?;
+        let ids = Arc::new(QueueIds::new());
+        let (mailroom, writer) = mailroom::begin(opened, &people, Arc::new(store), &ids, log)?;
         let mut doors = Vec::new();
         for listener in &config.listener {
             doors.push(Door::open(&people, listener, tls.as_ref()).await?);
@@ -65,23 +68,26 @@ pub(crate) fn run(
             host: config.hostname.clone(),
             gate,
             people: Arc::clone(&people),
-            store: Arc::new(store),
-            ids: QueueIds::new(),
+            queue: mailroom.queue.clone(),
+            ids,
             log: log.clone(),
         });
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
         let handles = doors.iter().map(|door| (door.kind, door.handle())).collect();
         tokio::spawn(watch_users(Arc::clone(&people), handles, log.clone()));
-        serve_all(doors, &service).await
+        let served = serve_all(doors, &service).await;
+        mailroom.end().await;
+        served.map(|()| writer)
     });
-    end(runtime, log);
-    result
-}
-
-fn end(runtime: Runtime, log: &Log) {
     runtime.shutdown_timeout(LAST_WRITES);
+    // By now nobody is left who writes.
+    let result = result.and_then(|writer| {
+        let closed = writer.finish(LAST_WRITES);
+        closed.map_err(|error| mailroom::broken(&mailroom::folder(&config.data), &error))
+    });
     log.event("stopped");
+    result
 }
 
 /// Reads the users' file again when it has changed, and offers what they can log in with by then.

@@ -1,12 +1,12 @@
 //! One client's session: what the core asks, answered from the directory and the store.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use smtp_proto::server::{CloseReason, Facts, ReceivedBy, ResetCause, Step};
+use smtp_proto::server::{CloseReason, Facts, Mail, Pending, ReceivedBy, ResetCause, Step};
+use smtp_proto::wire::params::{Body, Orcpt, OrcptAddress, RcptParams, Ret};
 use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
@@ -18,8 +18,11 @@ use crate::gate::{Gate, Stage};
 use crate::log::{Event, Log};
 use crate::login::Login;
 use crate::people::{People, random_text};
-use crate::queue_id::QueueIds;
-use crate::store::{Before, Delivery, Store, Upload};
+use crate::queue::{
+    self, BodyType, Envelope, Intake, MOST_HOPS, NewDelivery, NewRcpt, Policy, Queue, RouteKey, after,
+};
+use crate::queue_id::{QueueId, QueueIds};
+use crate::store::RealDisk;
 use crate::trace;
 
 /// A recipient of ours that does not exist (RFC 3463 §3.2).
@@ -36,9 +39,8 @@ const NOT_YOURS: Reply<'static> = Reply::new(553, (5, 7, 1), "That sender addres
 const ENOUGH: Reply<'static> = Reply::new(451, (4, 7, 1), "Too much mail in this hour, try again later");
 /// The store failed; it says why in our log, not to the client.
 const NOT_STORED: Reply<'static> = Reply::new(451, (4, 3, 0), "Could not store the message, try again later");
-/// The store is full.
-const NO_ROOM: Reply<'static> =
-    Reply::new(452, (4, 3, 1), "Not enough room for the message, try again later");
+/// A message that goes in circles (RFC 5321 §6.3).
+const LOOP: Reply<'static> = Reply::new(554, (5, 4, 6), "Mail loop: it has passed too many hosts");
 
 /// Refused recipients that a log line names; a client chooses how many there are.
 const REFUSED_NAMED: usize = 5;
@@ -48,8 +50,8 @@ pub(crate) struct Service {
     pub(crate) host: String,
     pub(crate) gate: Arc<Gate>,
     pub(crate) people: Arc<People>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) ids: QueueIds,
+    pub(crate) queue: Queue,
+    pub(crate) ids: Arc<QueueIds>,
     pub(crate) log: Log,
 }
 
@@ -63,15 +65,36 @@ struct Transaction {
     sender: ReversePathBuf,
     /// The recipients taken, as they were given.
     recipients: Vec<MailboxBuf>,
-    /// Their mailboxes, each once.
+    /// Whom they stand for, each mailbox once.
     to: Vec<Arc<User>>,
+    rcpts: Vec<NewRcpt>,
+    said: Said,
     refused: Vec<(MailboxBuf, u16)>,
     refused_count: usize,
-    upload: Option<Upload>,
+    draft: Option<Draft>,
     /// What is put right on the way, where a user submits.
     fixups: Option<Fixups>,
     /// What became of the message.
     outcome: Option<Result<String, Reply<'static>>>,
+}
+
+/// What MAIL said besides the sender.
+struct Said {
+    envid: Option<String>,
+    ret: Option<Ret>,
+    body: Option<Body>,
+    smtputf8: bool,
+    requiretls: bool,
+}
+
+/// A message whose content is coming.
+struct Draft {
+    id: QueueId,
+    arrived: Timestamp,
+    /// The headers that we add.
+    prefix: Vec<u8>,
+    tls: Option<String>,
+    intake: Intake<RealDisk>,
 }
 
 impl Service {
@@ -109,8 +132,7 @@ impl Service {
                     }
                     match self.sender(mail.facts(), mail.sender()) {
                         Ok(()) => {
-                            transaction =
-                                Some(Transaction::new(kind, mail.facts(), mail.sender().to_owned()));
+                            transaction = Some(Transaction::new(kind, &mail));
                             mail.accept();
                         }
                         Err(refusal) => mail.refuse(&refusal),
@@ -130,7 +152,7 @@ impl Service {
                             rcpt.refuse(&refusal.reply());
                             continue;
                         }
-                        let decision = self.recipient(open, rcpt.mailbox());
+                        let decision = self.recipient(open, rcpt.mailbox(), rcpt.params());
                         rcpt.decide(decision);
                     }
                 }
@@ -184,13 +206,24 @@ impl Service {
         Ok(())
     }
 
-    fn recipient(&self, transaction: &mut Transaction, mailbox: Mailbox<'_>) -> Result<(), Reply<'static>> {
+    fn recipient(
+        &self,
+        transaction: &mut Transaction,
+        mailbox: Mailbox<'_>,
+        params: RcptParams<'_>,
+    ) -> Result<(), Reply<'static>> {
         let refusal = match self.people.known().directory.find(mailbox) {
             Found::Here(targets) if targets.remote.is_empty() => {
                 transaction.recipients.push(mailbox.to_owned());
                 for user in &targets.users {
                     if !transaction.to.iter().any(|known| known.mailbox == user.mailbox) {
                         transaction.to.push(Arc::clone(user));
+                        transaction.rcpts.push(NewRcpt {
+                            address: mailbox.as_str().to_owned(),
+                            user: Some(user.name.clone()),
+                            orcpt: params.orcpt().map(|orcpt| orcpt_text(&orcpt)),
+                            notify: params.notify(),
+                        });
                     }
                 }
                 return Ok(());
@@ -203,30 +236,25 @@ impl Service {
         Err(refusal)
     }
 
+    /// Prepares to take a message's content.
     fn begin(&self, transaction: &mut Transaction, facts: &Facts) {
         let arrived = Timestamp::now();
-        let delivery = Delivery {
-            id: self.ids.next(arrived),
-            arrived,
-            to: transaction.to.clone(),
-            rcpt: 0,
-            before: Before::Nothing,
-        };
+        let id = self.ids.next(arrived);
         let recipient = match &transaction.recipients[..] {
             [one] => Some(one.as_mailbox()),
             _ => None,
         };
         let date = trace::date_of(arrived);
-        let by = ReceivedBy { host: &self.host, id: delivery.id.as_str(), date: &date, for_: recipient };
+        let by = ReceivedBy { host: &self.host, id: id.as_str(), date: &date, for_: recipient };
         let hidden = facts.user().is_some() && !self.people.config().submission.show_client;
-        let received = if hidden { trace::received_from_user(facts, by) } else { facts.received(by) };
-        let headers = [trace::return_path(transaction.sender.as_path()), received].concat();
+        let prefix = if hidden { trace::received_from_user(facts, by) } else { facts.received(by) };
         if facts.user().is_some() {
-            let message_id = format!("{}.{}@{}", delivery.id, random_text(), self.host);
+            let message_id = format!("{id}.{}@{}", random_text(), self.host);
             transaction.fixups =
                 Some(Fixups::new(Given { date, message_id, sender: transaction.sender.clone() }));
         }
-        transaction.upload = Some(Upload::new(Arc::clone(&self.store), delivery, headers));
+        let tls = facts.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher));
+        transaction.draft = Some(Draft { id, arrived, prefix, tls, intake: self.queue.intake(id) });
     }
 
     /// Whether the header lets a user's message out.
@@ -238,7 +266,7 @@ impl Service {
     }
 
     /// Returns what to say. When it says yes, the message is durable. In LMTP each recipient is told the same, as the
-    /// message is in every mailbox or in none.
+    /// message is taken for all of them or for none.
     async fn deliver<'t>(&self, transaction: &'t mut Transaction) -> &'t Result<String, Reply<'static>> {
         if transaction.outcome.is_none() {
             let outcome = self.store(transaction).await;
@@ -249,37 +277,44 @@ impl Service {
 
     async fn store(&self, transaction: &mut Transaction) -> Result<String, Reply<'static>> {
         transaction.finish().await;
-        let Some(upload) = transaction.upload.take() else { return Err(NOT_STORED) };
-        if let Err(refusal) = self.check_header(transaction) {
-            let event = transaction.event(&self.log, "refused").field("id", upload.delivery().id);
+        let Some(mut draft) = transaction.draft.take() else { return Err(NOT_STORED) };
+        let (id, octets) = (draft.id, draft.intake.octets());
+        let looped = draft.intake.hops() >= MOST_HOPS;
+        if let Err(refusal) = if looped { Err(LOOP) } else { self.check_header(transaction) } {
+            let event = transaction.event(&self.log, "refused").field("id", id);
             event.octets("why", refusal.text());
-            upload.abandon().await;
+            draft.intake.abandon().await;
             return Err(refusal);
         }
-        let (id, octets) = (upload.delivery().id, upload.octets());
-        let stored = upload.commit().await;
+        let envelope = transaction.envelope(&draft, self.queue.policy());
+        let delivery = NewDelivery {
+            route: RouteKey::local(),
+            warn: Some(after(draft.arrived, self.queue.policy().warn)),
+            rcpts: std::mem::take(&mut transaction.rcpts),
+        };
+        let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, vec![delivery]).await;
         let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
         match stored {
-            Ok(receipt) => {
+            Ok(_committed) => {
                 if let Some(user) = &transaction.user {
                     self.people.sent(user, transaction.recipients.len(), Instant::now());
                 }
-                event("delivered").field("file", receipt);
-                Ok(format!("Ok: delivered as {id}"))
+                event("queued");
+                // Delivery begins when `_committed` is dropped, and so after that line.
+                Ok(format!("Ok: queued as {id}"))
             }
             Err(error) => {
-                let refusal = refusal(error.kind());
-                event("failed").field("error", error);
-                Err(refusal)
+                event("failed").field("error", &error);
+                Err(error.reply())
             }
         }
     }
 
     async fn give_up(&self, mut transaction: Transaction, cause: ResetCause) {
         let mut id = None;
-        if let Some(upload) = transaction.upload.take() {
-            id = Some(upload.delivery().id);
-            upload.abandon().await;
+        if let Some(draft) = transaction.draft.take() {
+            id = Some(draft.id);
+            draft.intake.abandon().await;
         }
         let nobody = transaction.recipients.is_empty() && transaction.refused_count > 0;
         let event = transaction.event(&self.log, if nobody { "refused" } else { "dropped" });
@@ -295,19 +330,29 @@ impl Service {
 }
 
 impl Transaction {
-    fn new(kind: Kind, facts: &Facts, sender: ReversePathBuf) -> Self {
+    fn new(kind: Kind, mail: &Pending<'_, Mail<'_>>) -> Self {
+        let (facts, params) = (mail.facts(), mail.params());
+        let said = Said {
+            envid: params.envid().map(|envid| text(envid.as_bytes())),
+            ret: params.ret(),
+            body: params.body(),
+            smtputf8: params.smtputf8(),
+            requiretls: params.requiretls(),
+        };
         Self {
             kind,
             began: Instant::now(),
             peer: facts.peer().remote(),
             hello: facts.hello().to_vec(),
             user: facts.user().map(str::to_owned),
-            sender,
+            sender: mail.sender().to_owned(),
             recipients: Vec::new(),
             to: Vec::new(),
+            rcpts: Vec::new(),
+            said,
             refused: Vec::new(),
             refused_count: 0,
-            upload: None,
+            draft: None,
             fixups: None,
             outcome: None,
         }
@@ -315,21 +360,48 @@ impl Transaction {
 
     /// Takes the next octets of content.
     async fn take(&mut self, octets: &[u8]) {
-        let Some(upload) = &mut self.upload else { return };
+        let Some(Draft { intake, .. }) = &mut self.draft else { return };
         match &mut self.fixups {
             Some(fixups) => {
                 let (header, rest) = fixups.pass(octets);
-                upload.write(&header).await;
-                upload.write(rest).await;
+                intake.write(&header).await;
+                intake.write(rest).await;
             }
-            None => upload.write(octets).await,
+            None => intake.write(octets).await,
         }
     }
 
     /// The content is complete.
     async fn finish(&mut self) {
-        if let (Some(upload), Some(fixups)) = (&mut self.upload, &mut self.fixups) {
-            upload.write(&fixups.finish()).await;
+        if let (Some(Draft { intake, .. }), Some(fixups)) = (&mut self.draft, &mut self.fixups) {
+            intake.write(&fixups.finish()).await;
+        }
+    }
+
+    fn envelope(&self, draft: &Draft, policy: &Policy) -> Envelope {
+        Envelope {
+            id: draft.id,
+            sender: self
+                .sender
+                .as_path()
+                .mailbox()
+                .map_or_else(String::new, |sender| sender.as_str().to_owned()),
+            envid: self.said.envid.clone(),
+            ret: self.said.ret,
+            body_type: match self.said.body {
+                Some(Body::EightBitMime) => BodyType::EightBit,
+                Some(Body::BinaryMime) => BodyType::Binary,
+                _ => BodyType::SevenBit,
+            },
+            smtputf8: self.said.smtputf8,
+            requiretls: self.said.requiretls,
+            kind: queue::Kind::Mail,
+            user: self.user.clone(),
+            client: self.peer.map(|peer| peer.ip().to_string()),
+            hello: Some(text(&self.hello)),
+            tls: draft.tls.clone(),
+            arrived: draft.arrived,
+            expires: policy.expires(draft.arrived),
         }
     }
 
@@ -371,12 +443,18 @@ fn is_postmaster(mailbox: Mailbox<'_>) -> bool {
     mailbox.local_value().map(|octet| octet.to_ascii_lowercase()).eq(POSTMASTER.bytes())
 }
 
-/// What a client is told when its message could not be stored. Never a 5yz: the fault is ours, it may come again.
-const fn refusal(error: ErrorKind) -> Reply<'static> {
-    match error {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => NO_ROOM,
-        _ => NOT_STORED,
-    }
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+/// ORCPT as it was sent.
+fn orcpt_text(orcpt: &Orcpt<'_>) -> String {
+    let address = match orcpt.address() {
+        OrcptAddress::Xtext(address) => address.as_bytes(),
+        OrcptAddress::Utf8(address) => address.as_bytes(),
+        _ => b"",
+    };
+    format!("{};{}", text(orcpt.kind()), text(address))
 }
 
 /// A variant's name as log lines have it: `BareNewline` is `bare-newline`.
@@ -403,16 +481,6 @@ mod tests {
     use smtp_proto::server::{Abuse, ForeignProtocol};
 
     use super::*;
-
-    #[test]
-    fn a_full_disk_is_told_apart_and_every_failure_of_the_store_is_temporary() {
-        assert_eq!(refusal(ErrorKind::StorageFull), NO_ROOM);
-        assert_eq!(refusal(ErrorKind::QuotaExceeded), NO_ROOM);
-        for kind in [ErrorKind::PermissionDenied, ErrorKind::NotFound, ErrorKind::Other] {
-            assert_eq!(refusal(kind), NOT_STORED);
-        }
-        assert!([NO_ROOM, NOT_STORED].iter().all(|reply| reply.code() / 100 == 4));
-    }
 
     #[test]
     fn reasons_are_logged_in_kebab_case() {

@@ -1,12 +1,11 @@
 //! Where accepted mail goes.
 //!
-//! A store is written to from threads that may block; [`Upload`] is its side towards the session.
+//! A store is written to from threads that may block.
 
 #[cfg(test)]
 mod conformance;
 mod disk;
 mod maildir;
-mod upload;
 
 use std::fmt;
 use std::io;
@@ -16,7 +15,6 @@ use jiff::Timestamp;
 
 pub(crate) use self::disk::{Disk, RealDisk};
 pub(crate) use self::maildir::Maildirs;
-pub(crate) use self::upload::Upload;
 use crate::directory::User;
 use crate::queue_id::QueueId;
 

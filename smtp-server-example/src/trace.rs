@@ -1,13 +1,7 @@
-//! The two headers that stand above a delivered message: `Return-Path`, then `Received` (RFC 5321 §4.4).
+//! What we put above a message: `Received` (RFC 5321 §4.4).
 
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use smtp_proto::server::{Facts, ReceivedBy};
-use smtp_proto::wire::path::ReversePath;
-
-/// `Return-Path` in wire form.
-pub(crate) fn return_path(sender: ReversePath<'_>) -> Vec<u8> {
-    format!("Return-Path: {sender}\r\n").into_bytes()
-}
 
 /// [`Facts::received`] without the client's name and address: where its users are, a server need not tell.
 pub(crate) fn received_from_user(facts: &Facts, by: ReceivedBy<'_>) -> Vec<u8> {

@@ -36,11 +36,6 @@ impl Filter {
         words.into_iter().map(Term::parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether nothing at all was said.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn terms(&self) -> &[Term] {
         &self.0
     }

@@ -18,24 +18,24 @@ pub(crate) trait Mailboxes: Send + Sync + 'static {
 }
 
 /// Puts mail into a [`Store`].
-pub(crate) struct Local<D> {
+pub(crate) struct Local<D, M> {
     store: Arc<dyn Store>,
-    mailboxes: Arc<dyn Mailboxes>,
+    mailboxes: Arc<M>,
     spool: Spool<D>,
 }
 
 /// Octets that are carried at once from the spool to the mailbox.
 const SLICE: usize = 64 * 1024;
 
-impl<D> Clone for Local<D> {
+impl<D, M> Clone for Local<D, M> {
     fn clone(&self) -> Self {
         let (store, mailboxes) = (Arc::clone(&self.store), Arc::clone(&self.mailboxes));
         Self { store, mailboxes, spool: self.spool.clone() }
     }
 }
 
-impl<D: Disk> Local<D> {
-    pub(crate) fn new(store: Arc<dyn Store>, mailboxes: Arc<dyn Mailboxes>, spool: Spool<D>) -> Self {
+impl<D: Disk, M: Mailboxes> Local<D, M> {
+    pub(crate) fn new(store: Arc<dyn Store>, mailboxes: Arc<M>, spool: Spool<D>) -> Self {
         Self { store, mailboxes, spool }
     }
 
@@ -116,7 +116,7 @@ fn failed(error: &io::Error) -> Outcome {
     }
 }
 
-impl<D: Disk> Transport for Local<D> {
+impl<D: Disk, M: Mailboxes> Transport for Local<D, M> {
     fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
         let this = self.clone();
         Box::pin(async move {

@@ -395,9 +395,9 @@ mod tests {
         schedule.apply(gone, at(0));
         assert_eq!(turns(&mut schedule, 0), [1]);
         schedule.add(entry(1, "a.example", 0), at(1));
-        assert_eq!(turns(&mut schedule, 1), [], "it runs");
+        assert!(turns(&mut schedule, 1).is_empty(), "it runs");
         schedule.finished(DeliveryId(1), at(2));
-        assert_eq!(turns(&mut schedule, 49), []);
+        assert!(turns(&mut schedule, 49).is_empty());
         assert_eq!(turns(&mut schedule, 50), [3], "when it was moved to");
         schedule.finished(DeliveryId(3), at(50));
         assert!(schedule.routes.is_empty() && schedule.entries.is_empty() && schedule.sleeping.is_empty());

@@ -122,10 +122,6 @@ impl<D: Disk> Draft<D> {
         self.buffer.len() >= IN_ROW
     }
 
-    pub(crate) const fn octets(&self) -> u64 {
-        self.octets
-    }
-
     /// The beginning of the body, as far as it is in memory: all of what was taken before the first spill.
     pub(crate) fn in_memory(&self) -> &[u8] {
         &self.buffer
@@ -174,6 +170,15 @@ impl<D: Disk> Draft<D> {
         };
         let sha256 = std::mem::take(&mut self.sha256).finalize().into();
         Ok(Body { octets: self.octets, sha256, place })
+    }
+
+    /// Takes away what is on the disk. Blocks.
+    pub(crate) fn discard(&mut self) -> io::Result<()> {
+        self.kept = true;
+        match self.file.take() {
+            Some(_) => self.spool.remove(&self.name),
+            None => Ok(()),
+        }
     }
 
     /// A row names the file now, or may.

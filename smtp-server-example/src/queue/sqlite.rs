@@ -3,13 +3,14 @@
 mod change;
 mod read;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::read::SqliteReader;
+pub(super) use self::read::matching;
 use super::lock::Lock;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
 
@@ -226,11 +227,6 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// For messages about where the queue is.
-pub(crate) fn file_in(folder: &Path) -> PathBuf {
-    folder.join(Sqlite::FILE)
-}
-
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -329,8 +325,9 @@ mod tests {
         drop(store);
         let error = folder.try_start(at(1)).unwrap_err();
         assert!(error.text.contains("version 2"), "{error}");
-        std::fs::remove_file(file_in(folder.0.path())).unwrap();
-        std::fs::write(file_in(folder.0.path()), [b'x'; 4_096]).unwrap();
+        let file = folder.0.path().join(Sqlite::FILE);
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, [b'x'; 4_096]).unwrap();
         assert_eq!(folder.try_start(at(1)).unwrap_err().kind, Trouble::Corrupt);
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use smtp_proto::wire::reply::Reply;
 
 use super::filter::Filter;
@@ -16,6 +17,7 @@ pub(crate) enum Change {
     /// Takes a message.
     Enqueue(Box<NewMessage>),
     /// Takes a message back that nobody was told about.
+    #[allow(dead_code, reason = "for a client that is gone before its 250")]
     Withdraw(QueueId),
     /// Notes what an attempt brought.
     Settle(Box<Settlement>),
@@ -35,7 +37,7 @@ pub(crate) struct Order {
     pub(crate) dry: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Verb {
     /// Makes waiting deliveries due, and opens their routes.
     Retry,

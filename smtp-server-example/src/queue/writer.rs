@@ -5,7 +5,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
@@ -55,6 +57,7 @@ impl Committed {
     }
 
     /// Keeps the schedule from being told, for a message that will be taken back.
+    #[allow(dead_code, reason = "for a client that is gone before its 250")]
     pub(crate) fn suppress(mut self) -> Effect {
         self.schedule = None;
         std::mem::take(&mut self.effect)
@@ -72,12 +75,14 @@ impl Drop for Committed {
 
 /// The thread, which ends when every [`Writer`] is gone.
 #[derive(Debug)]
-pub(crate) struct WriterThread(JoinHandle<Result<(), StoreError>>);
+pub(crate) struct WriterThread(Receiver<Result<(), StoreError>>);
 
 impl WriterThread {
-    /// Waits for its end. Returns whether everything was closed in order.
-    pub(crate) fn finish(self) -> Result<(), StoreError> {
-        self.0.join().unwrap_or_else(|_| Err(StoreError::new(Trouble::Closed, "the writer panicked")))
+    /// Waits for its end, but not longer than `patience`: a disk may not answer. Returns whether everything was closed
+    /// in order.
+    pub(crate) fn finish(self, patience: Duration) -> Result<(), StoreError> {
+        let late = || StoreError::new(Trouble::Closed, "the writer did not end");
+        self.0.recv_timeout(patience).unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -89,10 +94,12 @@ impl Writer {
         unlink: Unlink,
     ) -> io::Result<(Self, WriterThread)> {
         let (letters, waiting) = mpsc::channel(WAITING);
-        let thread = thread::Builder::new()
-            .name("queue".to_owned())
-            .spawn(move || Desk { store, schedule, unlink }.work(waiting))?;
-        Ok((Self { letters }, WriterThread(thread)))
+        let (ended, end) = channel();
+        thread::Builder::new().name("queue".to_owned()).spawn(move || {
+            // Nobody may wait for it.
+            let _ = ended.send(Desk { store, schedule, unlink }.work(waiting));
+        })?;
+        Ok((Self { letters }, WriterThread(end)))
     }
 
     /// Makes a change if it need not wait to be heard; else the error is [`Trouble::Busy`]. This is for new mail, which
@@ -209,13 +216,15 @@ fn octets(change: &Change) -> usize {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::Sender;
 
     use jiff::Timestamp;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
     use crate::queue::model::DeliveryId;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     /// A store that tells how large each batch is and commits when it is allowed to, with the result it is told.
     struct Probe {
@@ -295,7 +304,7 @@ mod tests {
             assert_eq!(other.await.unwrap().unwrap(), [DeliveryId(i as i64)], "each gets its own answer");
         }
         drop(bench.writer);
-        bench.thread.finish().unwrap();
+        bench.thread.finish(PATIENCE).unwrap();
         assert_eq!(bench.unlinked.lock().unwrap().len(), 21, "after the commit, once each");
     }
 
@@ -311,7 +320,7 @@ mod tests {
         assert_eq!(bench.schedule.recv().await.unwrap().gone.len(), 1, "of the second only");
         assert!(bench.schedule.try_recv().is_err());
         drop(bench.writer);
-        bench.thread.finish().unwrap();
+        bench.thread.finish(PATIENCE).unwrap();
         assert_eq!(bench.unlinked.lock().unwrap().len(), 1);
     }
 
@@ -358,7 +367,7 @@ mod tests {
         let effect = bench.writer.offer(change()).await.unwrap().suppress();
         assert_eq!(effect.gone.len(), 1);
         drop(bench.writer);
-        bench.thread.finish().unwrap();
+        bench.thread.finish(PATIENCE).unwrap();
         assert!(bench.schedule.try_recv().is_err());
     }
 }

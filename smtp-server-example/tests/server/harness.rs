@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -134,8 +135,19 @@ impl Server {
         said.is_empty() && end.map_or_else(|error| error.kind() == io::ErrorKind::ConnectionReset, |_| true)
     }
 
-    /// The files in a folder of a user's Maildir.
+    /// Returns when all that was taken is delivered; at once if the server is gone.
+    pub(crate) fn settle(&self) {
+        let Ok(mut control) = UnixStream::connect(self.data.join(".queue/control.sock")) else { return };
+        control.set_read_timeout(Some(PATIENCE)).unwrap();
+        control.write_all(b"\"Wait\"\n").unwrap();
+        let mut said = String::new();
+        BufReader::new(control).read_line(&mut said).unwrap();
+        assert_eq!(said, "null\n");
+    }
+
+    /// The files in a folder of a user's Maildir, once all that was taken is delivered.
     pub(crate) fn files(&self, user: &str, folder: &str) -> Vec<PathBuf> {
+        self.settle();
         let entries = fs::read_dir(self.data.join(user).join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }

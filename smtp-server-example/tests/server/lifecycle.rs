@@ -93,44 +93,6 @@ fn the_banner_says_where_mail_lands() {
 }
 
 #[test]
-fn a_store_that_can_not_be_written_to_means_451_and_mail_for_nobody() {
-    let server = Server::demo();
-    for folder in ["bob/tmp", "bob/new"] {
-        let (broken, aside) = (server.data.join(folder), server.data.join("aside"));
-        fs::rename(&broken, &aside).unwrap();
-        fs::write(&broken, "in the way").unwrap();
-        let mut client = server.connect();
-        client.say_all(&["EHLO x.example", "MAIL FROM:<a@x.example>"]);
-        client.say_all(&["RCPT TO:<alice@example.test>", "RCPT TO:<bob@example.test>", "DATA"]);
-        client.send(&b"more than one buffer\r\n".repeat(10_000));
-        let reply = client.say(".");
-        assert!(reply.starts_with("451 4.3.0 "), "{folder}: {reply}");
-        assert!(
-            !reply.contains("bob") && !reply.contains("directory"),
-            "the client is told no more: {reply}"
-        );
-        let line = server.line(" failed ");
-        assert!(line.contains("error="), "but the log says why: {line}");
-        fs::remove_file(&broken).unwrap();
-        fs::rename(&aside, &broken).unwrap();
-        server.assert_no_mail("all or nobody");
-
-        // The client comes again, in the same session or another, and both get it.
-        client.say_all(&[
-            "MAIL FROM:<a@x.example>",
-            "RCPT TO:<alice@example.test>",
-            "RCPT TO:<bob@example.test>",
-        ]);
-        client.say_all(&["DATA", "x\r\n."]);
-        for user in ["alice", "bob"] {
-            let files = server.files(user, "new");
-            assert_eq!(files.len(), 1, "{folder}");
-            fs::remove_file(&files[0]).unwrap();
-        }
-    }
-}
-
-#[test]
 fn a_port_that_is_taken_is_an_error_that_says_what_to_do() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -37,6 +37,7 @@ fn each_kind_offers_what_it_keeps_and_nothing_else() {
             [
                 "8BITMIME",
                 "CHUNKING",
+                "DSN",
                 "ENHANCEDSTATUSCODES",
                 "LIMITS RCPTMAX=1000",
                 "PIPELINING",
@@ -114,7 +115,7 @@ fn a_listed_balancer_says_who_the_client_is_and_nobody_else_may() {
     assert!(client.reply().starts_with("220 "));
     client.begin_content();
     client.say_all(&["x\r\n."]);
-    assert_eq!(field(&server.line(" delivered "), "peer"), "198.51.100.7:4711");
+    assert_eq!(field(&server.line(" queued "), "peer"), "198.51.100.7:4711");
     assert!(String::from_utf8_lossy(&server.mail("alice")[0]).contains("([198.51.100.7])"));
 
     let mut direct = server.connect_to("lmtp");

@@ -51,7 +51,7 @@ with smtplib.SMTP_SSL('127.0.0.1', submissions, context=trust) as smtp:
     assert_eq!(mail.len(), 2);
     assert!(mail.iter().all(|mail| String::from_utf8_lossy(mail).contains(" with ESMTPSA id ")));
     assert_eq!(field(&server.line(" login "), "user"), "alice");
-    assert_eq!(field(&server.line(" delivered "), "user"), "alice");
+    assert_eq!(field(&server.line(" queued "), "user"), "alice");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod login;
 mod neighbours;
 mod octets;
 mod peers;
+mod queue;
 mod relay;
 mod settings;
 mod submission;

@@ -48,6 +48,7 @@ fn mailboxes_and_listeners_are_where_the_settings_put_them() {
     let mut client = server.connect();
     client.say_all(&["EHLO x.example", "MAIL FROM:<>", "RCPT TO:<alice@example.org>"]);
     client.say_all(&["RCPT TO:<carol@example.test>", "RCPT TO:<postmaster@example.org>", "DATA", "x\r\n."]);
+    server.settle();
     let count = |folder: &std::path::Path| fs::read_dir(folder.join("new")).unwrap().count();
     assert_eq!(count(&server.data.join("people/a")), 1);
     assert_eq!(count(&elsewhere.path().join("c")), 1);

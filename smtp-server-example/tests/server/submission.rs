@@ -43,7 +43,7 @@ fn what_is_missing_is_added_what_is_secret_goes_and_the_body_stays() {
         .filter(|line| !line.starts_with('\t'))
         .map(|line| line.split(':').next().unwrap())
         .collect();
-    assert_eq!(names, ["Return-Path", "Received", "From", "Subject", "Date", "Message-ID"]);
+    assert_eq!(names, ["Return-Path", "Delivered-To", "Received", "From", "Subject", "Date", "Message-ID"]);
     assert!(
         header.contains("Received: from authenticated-user\n\tby mx.example.test with ESMTPA id "),
         "{header}"

@@ -341,9 +341,8 @@ fn obey_for(
             effect.gone.push(id);
         }
         Verb::Drop => {
-            let sql =
-                "UPDATE rcpt SET state = 'dropped', done_at = ? WHERE delivery_id = ? AND state = 'wait'";
-            set(sql, &[now, id_value])?;
+            let sql = "UPDATE rcpt SET state = ?, done_at = ? WHERE delivery_id = ? AND state = 'wait'";
+            set(sql, &[Value::from(RcptState::Dropped.word().to_owned()), now, id_value])?;
             finish(db, id, message, order.now, effect)?;
         }
     }

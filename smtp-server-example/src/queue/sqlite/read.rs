@@ -189,7 +189,11 @@ fn waiting(db: &Connection, id: DeliveryId) -> Result<Vec<Rcpt>, StoreError> {
 }
 
 /// A filter as a condition on `delivery d` and `message m`, with its values.
-pub(super) fn matching(filter: &Filter, states: &[DeliveryState], now: Timestamp) -> (String, Vec<Value>) {
+pub(in crate::queue) fn matching(
+    filter: &Filter,
+    states: &[DeliveryState],
+    now: Timestamp,
+) -> (String, Vec<Value>) {
     let mut values = Vec::new();
     let mut conditions = Vec::new();
     if !states.is_empty() {

@@ -1,0 +1,131 @@
+//! The queue of this server, tied to its people.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use smtp_proto::wire::path::Mailbox;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::directory::{Found, User};
+use crate::failure::{Failure, Kind};
+use crate::log::Log;
+use crate::people::People;
+use crate::queue::{
+    self, Local, Mailboxes, Nowhere, Opened, Policy, Queue, RouteKey, StoreError, Surroundings, Trouble,
+    WriterThread,
+};
+use crate::queue_id::QueueIds;
+use crate::store::Store;
+
+/// The queue's folder below the mail folder. No user's mailbox has that name unless somebody wants it so.
+const FOLDER: &str = ".queue";
+
+pub(crate) fn folder(data: &Path) -> PathBuf {
+    data.join(FOLDER)
+}
+
+/// Opens the queue, so that a fault of it shows before anything listens.
+pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
+    let config = people.config();
+    let folder = folder(&config.data);
+    let opened = queue::open(&folder, &config.hostname, Timestamp::now());
+    let opened = opened.map_err(|error| broken(&folder, &error))?.ok_or_else(|| {
+        let what = format!("another server has the queue in {}", folder.display());
+        Failure::new(Kind::Unavailable, what).help("end it, or choose another folder with --data or `data`")
+    })?;
+    let start = &opened.start;
+    log.event("queue")
+        .field("epoch", start.epoch)
+        .field("waiting", start.adopted)
+        .field("swept", opened.swept)
+        .field("closed", if start.clean { "in-order" } else { "not" });
+    Ok(opened)
+}
+
+/// The queue at work.
+pub(crate) struct Mailroom {
+    pub(crate) queue: Queue,
+    stop: watch::Sender<bool>,
+    runner: JoinHandle<()>,
+}
+
+/// Starts what works at the queue; to be called where tasks can be started.
+pub(crate) fn begin(
+    opened: Opened,
+    people: &Arc<People>,
+    store: Arc<dyn Store>,
+    ids: &Arc<QueueIds>,
+    log: &Log,
+) -> Result<(Mailroom, WriterThread), Failure> {
+    let config = people.config();
+    let folder = folder(&config.data);
+    let broken = |error: StoreError| broken(&folder, &error);
+    let control = queue::listen(&folder).map_err(|error| broken(error.into()))?;
+    let known = Arc::clone(people);
+    let with = Surroundings {
+        host: config.hostname.clone(),
+        policy: Policy::default(),
+        log: log.clone(),
+        ids: Arc::clone(ids),
+        way: Arc::new(move |address| way(&known, address)),
+        local: Arc::new(Local::new(store, Arc::clone(people), opened.spool.clone())),
+        remote: Arc::new(Nowhere),
+    };
+    let (queue, runner, writer) = opened.begin(with, Timestamp::now()).map_err(broken)?;
+    let (stop, stopped) = watch::channel(false);
+    let drain = Duration::from_secs(config.limits.drain_seconds);
+    let runner = tokio::spawn(runner.run(stopped, drain));
+    tokio::spawn(queue.clone().answer_all(control));
+    Ok((Mailroom { queue, stop, runner }, writer))
+}
+
+impl Mailroom {
+    /// Begins nothing more, and waits for what is being tried.
+    pub(crate) async fn end(self) {
+        // Both fail only if the runner is gone, which is what is wanted.
+        let _ = self.stop.send(true);
+        let _ = self.runner.await;
+    }
+}
+
+/// Which way mail for an address goes.
+fn way(people: &People, address: &str) -> RouteKey {
+    let Ok(mailbox) = Mailbox::parse(address.as_bytes()) else { return RouteKey::local() };
+    match people.known().directory.find(mailbox) {
+        // Where nobody has that name, the mailboxes say so.
+        Found::Here(_) | Found::NoUser => RouteKey::local(),
+        Found::Foreign => RouteKey::domain(address.rsplit('@').next().unwrap_or(address)),
+    }
+}
+
+impl Mailboxes for People {
+    fn of(&self, address: &str, user: Option<&str>) -> Vec<Arc<User>> {
+        let known = self.known();
+        if let Some(name) = user {
+            return known.directory.login(name).cloned().into_iter().collect();
+        }
+        match Mailbox::parse(address.as_bytes()).map(|mailbox| known.directory.find(mailbox)) {
+            Ok(Found::Here(targets)) => targets.users.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A fault of the queue, for whoever starts the server.
+pub(crate) fn broken(folder: &Path, error: &StoreError) -> Failure {
+    let what = format!("the queue in {}: {error}", folder.display());
+    match error.kind {
+        Trouble::Full => Failure::new(Kind::CantCreate, what).help("make room there"),
+        Trouble::Corrupt => Failure::new(Kind::Io, what).help(
+            "the file is damaged: restore a backup, or move the folder away to begin with an empty queue (what waits \
+             in it is lost then)",
+        ),
+        Trouble::Busy => Failure::new(Kind::TryLater, what),
+        Trouble::Io => Failure::new(Kind::CantCreate, what)
+            .help("let the user that runs the server write there, or choose another folder with --data or `data`"),
+        Trouble::Wrong | Trouble::Closed => Failure::new(Kind::Io, what),
+    }
+}

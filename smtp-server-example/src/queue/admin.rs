@@ -1,0 +1,189 @@
+//! What the operator asks and wants, and what is answered: the same for a running server and for a queue at rest.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::filter::Filter;
+use super::lock::Lock;
+use super::model::{DeliveryState, RouteKey};
+use super::sqlite::{Sqlite, SqliteReader, matching};
+use super::store::{Change, Effect, Order, Store, StoreError, Verb};
+
+/// Deliveries that a list shows at most. Who has more looks for some.
+const LISTED: i64 = 1_000;
+
+/// One thing that is asked or wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Deliveries, oldest first. Those that are done only if the filter says so.
+    List(Filter),
+    /// Everything about messages.
+    Show(Filter),
+    /// See [`Order`].
+    Order { verb: Verb, filter: Filter, dry: bool },
+    /// Answered once nothing is due and nothing is being tried.
+    Wait,
+}
+
+/// Does what is asked at a queue that no server runs.
+pub(super) fn answer_at_rest(lock: &Lock, request: Request, now: Timestamp) -> Result<Value, StoreError> {
+    let mut store = Sqlite::open_at_rest(lock)?;
+    match request {
+        Request::Order { verb, filter, dry } => {
+            let change = Change::Order(Order { verb, filter, now, dry });
+            let answer = store.commit(&[change])?.pop();
+            let effect = answer.unwrap_or_else(|| Ok(Effect::default()))?;
+            // Files without a row are swept at the next start.
+            Ok(obeyed(&effect))
+        }
+        other => asked(&store.reader(), &other, now),
+    }
+}
+
+/// Answers what needs no writing.
+pub(super) fn asked(reader: &SqliteReader, request: &Request, now: Timestamp) -> Result<Value, StoreError> {
+    match request {
+        Request::List(filter) => reader.read(|db| list(db, filter, now)),
+        Request::Show(filter) => reader.read(|db| show(db, filter, now)),
+        Request::Order { .. } | Request::Wait => Ok(Value::Null),
+    }
+}
+
+/// The answer to an order.
+pub(super) fn obeyed(effect: &Effect) -> Value {
+    let messages: Vec<_> = effect.messages.iter().map(|id| id.as_str()).collect();
+    json!({ "count": messages.len(), "messages": messages })
+}
+
+fn time(millis: i64) -> Value {
+    Timestamp::from_millisecond(millis).map_or(Value::Null, |time| json!(time.to_string()))
+}
+
+fn maybe_time(millis: Option<i64>) -> Value {
+    millis.map_or(Value::Null, time)
+}
+
+/// `state=…` or an id asks for what is done too.
+fn states(filter: &Filter) -> &'static [DeliveryState] {
+    const OPEN: &[DeliveryState] = &[DeliveryState::Ready, DeliveryState::Dot, DeliveryState::Hold];
+    if filter.names_state() { &[] } else { OPEN }
+}
+
+fn list(db: &Connection, filter: &Filter, now: Timestamp) -> Result<Value, StoreError> {
+    let (condition, values) = matching(filter, states(filter), now);
+    let sql = format!(
+        "SELECT m.queue_id, m.sender, m.octets, m.arrived_at, d.route_key, d.state, d.next_at, d.attempts,
+            coalesce(m.hold_why, d.last_reply, r.why) AS why, d.delivery_id
+         FROM delivery d JOIN message m USING (msg_id) LEFT JOIN route r USING (route_key)
+         WHERE {condition} ORDER BY m.arrived_at, d.delivery_id LIMIT {LISTED}"
+    );
+    let mut query = db.prepare(&sql)?;
+    let rows = query.query_map(params_from_iter(values), |row| Ok((listed(row)?, row.get(9)?)))?;
+    let mut list = Vec::new();
+    for row in rows {
+        let (mut delivery, id): (Value, i64) = row?;
+        delivery["to"] = json!(column(db, "SELECT address FROM rcpt WHERE delivery_id = ?", id)?);
+        list.push(delivery);
+    }
+    Ok(Value::Array(list))
+}
+
+fn column(db: &Connection, sql: &str, id: i64) -> Result<Vec<String>, StoreError> {
+    let mut query = db.prepare_cached(sql)?;
+    let rows = query.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Value> {
+    let route: String = row.get("route_key")?;
+    let state: String = row.get("state")?;
+    let next = if state == DeliveryState::Ready.word() { time(row.get("next_at")?) } else { Value::Null };
+    Ok(json!({
+        "id": row.get::<_, String>("queue_id")?,
+        "from": row.get::<_, String>("sender")?,
+        "octets": row.get::<_, i64>("octets")?,
+        "arrived": time(row.get("arrived_at")?),
+        "route": RouteKey::stored(route).to_string(),
+        "state": state,
+        "next": next,
+        "tries": row.get::<_, i64>("attempts")?,
+        "why": row.get::<_, Option<String>>("why")?,
+    }))
+}
+
+fn show(db: &Connection, filter: &Filter, now: Timestamp) -> Result<Value, StoreError> {
+    let (condition, values) = matching(filter, &[], now);
+    let sql = format!(
+        "SELECT DISTINCT m.msg_id FROM delivery d JOIN message m USING (msg_id)
+         WHERE {condition} ORDER BY m.arrived_at LIMIT {LISTED}"
+    );
+    let mut query = db.prepare(&sql)?;
+    let ids =
+        query.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    ids.into_iter().map(|id| message(db, id)).collect::<Result<_, _>>().map(Value::Array)
+}
+
+fn message(db: &Connection, id: i64) -> Result<Value, StoreError> {
+    let sql = "SELECT queue_id, sender, octets, kind, envid, auth_user, client_ip, helo, tls, arrived_at, expires_at,
+            hold_why, done_at FROM message WHERE msg_id = ?";
+    let found = db.query_row(sql, [id], |row| {
+        Ok(json!({
+            "id": row.get::<_, String>(0)?, "from": row.get::<_, String>(1)?, "octets": row.get::<_, i64>(2)?,
+            "kind": row.get::<_, String>(3)?, "envid": row.get::<_, Option<String>>(4)?,
+            "user": row.get::<_, Option<String>>(5)?, "client": row.get::<_, Option<String>>(6)?,
+            "hello": row.get::<_, Option<String>>(7)?, "tls": row.get::<_, Option<String>>(8)?,
+            "arrived": time(row.get(9)?), "expires": time(row.get(10)?),
+            "held": row.get::<_, Option<String>>(11)?, "done": maybe_time(row.get(12)?),
+        }))
+    });
+    let mut message = found.optional()?.unwrap_or(Value::Null);
+    let sql =
+        "SELECT queue_id, sender, octets, arrived_at, route_key, state, next_at, attempts, last_reply AS why,
+            delivery_id FROM delivery JOIN message USING (msg_id) WHERE msg_id = ? ORDER BY delivery_id";
+    let mut query = db.prepare_cached(sql)?;
+    let rows = query.query_map([id], |row| Ok((listed(row)?, row.get(9)?)))?;
+    let mut deliveries = Vec::new();
+    for row in rows {
+        let (listed, id): (Value, i64) = row?;
+        deliveries.push(json!({
+            "route": listed["route"], "state": listed["state"], "next": listed["next"], "tries": listed["tries"],
+            "to": rcpts(db, id)?, "attempts": attempts(db, id)?,
+        }));
+    }
+    message["deliveries"] = Value::Array(deliveries);
+    Ok(message)
+}
+
+fn rcpts(db: &Connection, id: i64) -> Result<Vec<Value>, StoreError> {
+    let sql =
+        "SELECT address, user, orcpt, notify, state, reply, mx, tls, done_at FROM rcpt WHERE delivery_id = ?";
+    let mut query = db.prepare_cached(sql)?;
+    let rows = query.query_map([id], |row| {
+        Ok(json!({
+            "address": row.get::<_, String>(0)?, "user": row.get::<_, Option<String>>(1)?,
+            "orcpt": row.get::<_, Option<String>>(2)?, "notify": row.get::<_, Option<String>>(3)?,
+            "state": row.get::<_, String>(4)?, "reply": row.get::<_, Option<String>>(5)?,
+            "host": row.get::<_, Option<String>>(6)?, "tls": row.get::<_, Option<String>>(7)?,
+            "done": maybe_time(row.get(8)?),
+        }))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn attempts(db: &Connection, id: i64) -> Result<Vec<Value>, StoreError> {
+    let sql =
+        "SELECT n, began, ended, mx, ip, tls, phase, outcome, transcript FROM attempt WHERE delivery_id = ?
+        ORDER BY n";
+    let mut query = db.prepare_cached(sql)?;
+    let rows = query.query_map([id], |row| {
+        Ok(json!({
+            "n": row.get::<_, i64>(0)?, "began": time(row.get(1)?), "ended": time(row.get(2)?),
+            "host": row.get::<_, Option<String>>(3)?, "ip": row.get::<_, Option<String>>(4)?,
+            "tls": row.get::<_, Option<String>>(5)?, "phase": row.get::<_, Option<String>>(6)?,
+            "outcome": row.get::<_, String>(7)?, "transcript": row.get::<_, Option<String>>(8)?,
+        }))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,247 @@
+//! The `queue` commands.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::admin::Request;
+use super::control::ask;
+use super::filter::Filter;
+use super::store::{StoreError, Trouble, Verb};
+use crate::config::Config;
+use crate::failure::{Failure, Kind};
+use crate::mailroom;
+
+/// Looks at the mail that waits, and does something about it.
+///
+/// A running server is asked; if none runs, its files are opened. WHICH is a queue id, from=ADDRESS, to=ADDRESS,
+/// domain=DOMAIN (domain=local for the mailboxes here), state=ready|hold|done, older=AGE (as 90s, 5m, 2h, 3d) or all;
+/// of several, all must be true.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists deliveries that are not done, the oldest first
+    List(Any),
+    /// Shows everything about messages, done ones too: recipients, replies, attempts
+    Show(Which),
+    /// Tries deliveries now, and asks hosts again that could not be reached
+    Retry(Change),
+    /// Stops trying deliveries until they are released
+    Hold(Change),
+    /// Tries held deliveries again
+    Release(Change),
+    /// Ends deliveries without telling their senders; what was dropped can still be shown
+    Drop(Change),
+    /// Tries everything now; with --wait, returns when all was tried
+    Flush(Flush),
+}
+
+/// Where the queue is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Place {
+    /// The server's settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's mail folder, as `demo --data` has it
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+}
+
+/// Any, or some.
+#[derive(Debug, Args)]
+pub(crate) struct Any {
+    #[command(flatten)]
+    place: Place,
+    /// Which deliveries; all that are not done, if left out
+    #[arg(value_name = "WHICH")]
+    which: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Those that are named.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    #[command(flatten)]
+    place: Place,
+    /// Which messages
+    #[arg(value_name = "WHICH", required = true)]
+    which: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Those to be changed.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    #[command(flatten)]
+    which: Which,
+    /// Only print what would be changed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// All of them.
+#[derive(Debug, Args)]
+pub(crate) struct Flush {
+    #[command(flatten)]
+    place: Place,
+    /// Return when nothing is due and nothing is being tried any more
+    #[arg(long)]
+    wait: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Place {
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        let data = match (&self.config, &self.data) {
+            (Some(config), _) => Config::read(config)?.data,
+            (None, Some(data)) => data.clone(),
+            (None, None) => {
+                return Err(Failure::new(Kind::Usage, "where is the queue? give --config or --data"));
+            }
+        };
+        Ok(mailroom::folder(&data))
+    }
+
+    fn ask(&self, request: Request) -> Result<Value, Failure> {
+        let folder = self.folder()?;
+        ask(&folder, request).map_err(|error| failed(&folder, &error))
+    }
+}
+
+fn failed(folder: &std::path::Path, error: &StoreError) -> Failure {
+    match error.kind {
+        Trouble::Closed => Failure::new(Kind::NoInput, error.text.clone()),
+        _ => mailroom::broken(folder, error),
+    }
+}
+
+fn filter(words: &[String]) -> Result<Filter, Failure> {
+    Filter::parse(words.iter().map(String::as_str)).map_err(|what| Failure::new(Kind::Usage, what))
+}
+
+/// Does one; returns what to print.
+pub(crate) fn run(command: Command) -> Result<String, Failure> {
+    match command {
+        Command::List(some) => {
+            let list = some.place.ask(Request::List(filter(&some.which)?))?;
+            Ok(if some.json { format!("{list}\n") } else { table(&list) })
+        }
+        Command::Show(which) => {
+            let shown = which.place.ask(Request::Show(filter(&which.which)?))?;
+            if shown.as_array().is_none_or(Vec::is_empty) {
+                return Err(Failure::new(Kind::NoInput, "no message is like that")
+                    .help("what was done more than 30 days ago is forgotten"));
+            }
+            Ok(if which.json { format!("{shown}\n") } else { details(&shown) })
+        }
+        Command::Retry(change) => order(Verb::Retry, "to be tried now", &change),
+        Command::Hold(change) => order(Verb::Hold, "held", &change),
+        Command::Release(change) => order(Verb::Release, "released", &change),
+        Command::Drop(change) => order(Verb::Drop, "dropped", &change),
+        Command::Flush(flush) => {
+            let filter = filter(&["all".to_owned()])?;
+            let done = flush.place.ask(Request::Order { verb: Verb::Retry, filter, dry: false })?;
+            if flush.wait {
+                flush.place.ask(Request::Wait)?;
+            }
+            Ok(ordered(&done, "to be tried now", flush.json))
+        }
+    }
+}
+
+fn order(verb: Verb, word: &str, change: &Change) -> Result<String, Failure> {
+    let filter = filter(&change.which.which)?;
+    let done = change.which.place.ask(Request::Order { verb, filter, dry: change.dry_run })?;
+    let word = if change.dry_run { format!("would be {word}") } else { word.to_owned() };
+    Ok(ordered(&done, &word, change.which.json))
+}
+
+fn ordered(done: &Value, word: &str, json: bool) -> String {
+    if json {
+        return format!("{done}\n");
+    }
+    let mut text = String::new();
+    for id in done["messages"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "{} {word}", plain(id));
+    }
+    let _ = writeln!(text, "messages: {}", done["count"]);
+    text
+}
+
+/// A value for a terminal: foreign words do nothing to it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.chars().map(|c| if c.is_control() { '?' } else { c }).collect(),
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+fn sender(value: &Value) -> String {
+    format!("<{}>", value.as_str().map(|_| plain(value)).unwrap_or_default())
+}
+
+/// Four lines a delivery would be too many, one is too narrow for replies.
+fn table(list: &Value) -> String {
+    let mut text = String::new();
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    for row in list {
+        let _ = writeln!(
+            text,
+            "{} {} {} octets {} -> {} via {} tries {} next {}",
+            plain(&row["id"]),
+            plain(&row["state"]),
+            row["octets"],
+            sender(&row["from"]),
+            plain(&row["to"]),
+            plain(&row["route"]),
+            row["tries"],
+            plain(&row["next"]),
+        );
+        if !row["why"].is_null() {
+            let _ = writeln!(text, "    {}", plain(&row["why"]));
+        }
+    }
+    let _ = writeln!(text, "deliveries: {}", list.len());
+    text
+}
+
+fn details(shown: &Value) -> String {
+    let mut text = String::new();
+    for message in shown.as_array().into_iter().flatten() {
+        let _ = writeln!(text, "{} from {}", plain(&message["id"]), sender(&message["from"]));
+        let facts =
+            ["kind", "octets", "user", "client", "hello", "tls", "arrived", "expires", "held", "done"];
+        for key in facts.iter().filter(|key| !message[**key].is_null()) {
+            let _ = writeln!(text, "  {key}: {}", plain(&message[*key]));
+        }
+        for delivery in message["deliveries"].as_array().into_iter().flatten() {
+            let (route, state) = (plain(&delivery["route"]), plain(&delivery["state"]));
+            let _ = writeln!(text, "  via {route}: {state}, next {}", plain(&delivery["next"]));
+            for rcpt in delivery["to"].as_array().into_iter().flatten() {
+                let (to, state) = (plain(&rcpt["address"]), plain(&rcpt["state"]));
+                let _ = writeln!(text, "    to <{to}>: {state}, {}", plain(&rcpt["reply"]));
+            }
+            for attempt in delivery["attempts"].as_array().into_iter().flatten() {
+                let _ = writeln!(
+                    text,
+                    "    try {} at {}: {} at {}",
+                    attempt["n"],
+                    plain(&attempt["ended"]),
+                    plain(&attempt["outcome"]),
+                    plain(&attempt["host"]),
+                );
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! The running server's ear for the operator: a Unix socket beside the queue's files.
+//!
+//! A line of JSON with a [`Request`], a line of JSON back, and the connection ends. Who may open the folder may ask;
+//! the folder is its owner's alone. While no server runs there is nobody to ask, and the files are opened instead,
+//! under the same lock.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream as Client;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::admin::{Request, answer_at_rest, asked, obeyed};
+use super::lock::Lock;
+use super::runner::Queue;
+use super::store::{Change, Order, StoreError, Trouble};
+
+/// Longest question. A filter is a few words.
+const QUESTION: u64 = 64 * 1024;
+
+/// How long a question may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+/// The listening end. Whoever has the queue's lock may take over the name.
+pub(crate) fn listen(folder: &Path) -> io::Result<UnixListener> {
+    let path = socket(folder);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => UnixListener::bind(path),
+    }
+}
+
+impl Queue {
+    /// Answers operators for as long as it is polled.
+    pub(crate) async fn answer_all(self, listener: UnixListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let queue = self.clone();
+                    tokio::spawn(async move { queue.answer_one(stream).await });
+                }
+                // Descriptors are short: others end meanwhile.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    async fn answer_one(self, mut stream: UnixStream) -> io::Result<()> {
+        let (reading, mut writing) = stream.split();
+        let mut line = String::new();
+        let mut question = tokio::io::BufReader::new(reading.take(QUESTION));
+        tokio::time::timeout(PATIENCE, question.read_line(&mut line)).await??;
+        let answer = match serde_json::from_str(&line) {
+            Ok(request) => self.answer(request).await,
+            Err(error) => Err(StoreError::new(Trouble::Wrong, format!("not understood: {error}"))),
+        };
+        let answer = answer.unwrap_or_else(|error| json!({ "error": error.text }));
+        writing.write_all(format!("{answer}\n").as_bytes()).await
+    }
+
+    async fn answer(self, request: Request) -> Result<Value, StoreError> {
+        let now = Timestamp::now();
+        match request {
+            Request::Order { verb, filter, dry } => {
+                let done = self.writer.make(Change::Order(Order { verb, filter, now, dry })).await?;
+                Ok(obeyed(done.effect()))
+            }
+            Request::Wait => {
+                self.settled().await;
+                Ok(Value::Null)
+            }
+            other => {
+                let reader = self.reader;
+                let answer = tokio::task::spawn_blocking(move || asked(&reader, &other, now)).await;
+                answer.unwrap_or_else(|panic| Err(io::Error::other(panic).into()))
+            }
+        }
+    }
+}
+
+/// Asks the server that runs, or the files if none does. Blocks.
+pub(crate) fn ask(folder: &Path, request: Request) -> Result<Value, StoreError> {
+    if !folder.is_dir() {
+        return Err(StoreError::new(Trouble::Closed, format!("there is no queue in {}", folder.display())));
+    }
+    match Lock::take(folder)? {
+        Some(lock) => answer_at_rest(&lock, request, Timestamp::now()),
+        None => ask_server(folder, &request),
+    }
+}
+
+fn ask_server(folder: &Path, request: &Request) -> Result<Value, StoreError> {
+    let mut server = Client::connect(socket(folder))?;
+    let question = serde_json::to_string(request).map_err(io::Error::from)?;
+    server.write_all(format!("{question}\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(server).read_line(&mut line)?;
+    let answer: Value = serde_json::from_str(&line).map_err(io::Error::from)?;
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => Err(StoreError::new(Trouble::Wrong, error)),
+        None => Ok(answer),
+    }
+}

@@ -1,0 +1,114 @@
+//! From a session's content to a message in the queue.
+
+use std::io;
+
+use super::loops;
+use super::model::{Body, Envelope, NewDelivery, NewMessage};
+use super::spool::{Draft, Spool};
+use super::store::{Change, StoreError, Trouble};
+use super::writer::{Committed, Writer};
+use crate::queue_id::QueueId;
+use crate::store::Disk;
+
+/// A message that a session is taking. Dropped before it is stored, it leaves nothing behind.
+pub(crate) struct Intake<D: Disk> {
+    draft: Result<Draft<D>, io::Error>,
+    octets: u64,
+    /// Hosts that it has passed, once its header was seen.
+    hops: Option<usize>,
+}
+
+impl<D: Disk> Intake<D> {
+    pub(super) fn begin(spool: &Spool<D>, id: QueueId) -> Self {
+        Self { draft: Ok(spool.begin(id)), octets: 0, hops: None }
+    }
+
+    /// Content octets so far.
+    pub(crate) const fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Takes the next slice of content; of a large message, waits for the disk now and then, which holds the peer back.
+    ///
+    /// An error shows at [`store`](Self::store): the peer has to be listened to until its final dot anyway.
+    pub(crate) async fn write(&mut self, content: &[u8]) {
+        self.octets += content.len() as u64;
+        if let Ok(draft) = &mut self.draft
+            && draft.take(content)
+        {
+            self.see_header();
+            let _ = self.on_disk(|draft| draft.spill()).await;
+        }
+    }
+
+    /// Hosts that the message has passed, as its header says.
+    pub(crate) fn hops(&mut self) -> usize {
+        self.see_header();
+        self.hops.unwrap_or(0)
+    }
+
+    /// Returns when the message is durable. It is scheduled when what this returns is dropped.
+    pub(crate) async fn store(
+        mut self,
+        writer: &Writer,
+        envelope: Envelope,
+        prefix: Vec<u8>,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<Committed, StoreError> {
+        let body = self.finish().await?;
+        // From here on a row may name the file, whatever becomes of whoever waits for the answer.
+        if let Ok(draft) = &mut self.draft {
+            draft.keep();
+        }
+        let message = NewMessage { envelope, prefix, body, hold: None, deliveries };
+        let stored = writer.offer(Change::Enqueue(Box::new(message))).await;
+        if let Err(error) = &stored
+            // After a failed sync the row may be there at the next start; a file without a row is swept then.
+            && error.kind != Trouble::Io
+        {
+            let _ = self.on_disk(|draft| draft.discard()).await;
+        }
+        stored
+    }
+
+    /// Gives the message up. Merely dropped, it would hold up other sessions for as long as the disk takes.
+    pub(crate) async fn abandon(mut self) {
+        let _ = self.on_disk(|draft| draft.discard()).await;
+    }
+
+    async fn finish(&mut self) -> io::Result<Body> {
+        match &mut self.draft {
+            Ok(draft) if !draft.is_on_disk() => draft.finish(),
+            _ => self.on_disk(Draft::finish).await,
+        }
+    }
+
+    fn see_header(&mut self) {
+        if let (None, Ok(draft)) = (self.hops, &self.draft) {
+            self.hops = Some(loops::hops(draft.in_memory()));
+        }
+    }
+
+    /// Does what blocks on a thread that may. After an error the draft is gone, and each call says why.
+    async fn on_disk<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Draft<D>) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let gone = || io::Error::other("the message was given up");
+        let mut draft = std::mem::replace(&mut self.draft, Err(gone()))?;
+        let done = tokio::task::spawn_blocking(move || match work(&mut draft) {
+            Ok(result) => Ok((draft, result)),
+            Err(error) => Err(error),
+        });
+        match done.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            Ok((draft, result)) => {
+                self.draft = Ok(draft);
+                Ok(result)
+            }
+            Err(error) => {
+                self.draft = Err(io::Error::new(error.kind(), error.to_string()));
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Mail between our 250 and the mailbox: kept over a crash, tried again, told of, and in the operator's hands.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::harness::{Client, Server, content, field, run};
+
+/// Takes a folder away until it is dropped, so that nothing can be delivered there.
+struct Broken {
+    folder: std::path::PathBuf,
+    aside: std::path::PathBuf,
+}
+
+impl Broken {
+    fn new(folder: std::path::PathBuf) -> Self {
+        let aside = folder.with_extension("aside");
+        fs::rename(&folder, &aside).unwrap();
+        fs::write(&folder, "in the way").unwrap();
+        Self { folder, aside }
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        fs::remove_file(&self.folder).unwrap();
+        fs::rename(&self.aside, &self.folder).unwrap();
+    }
+}
+
+/// Sends a message; returns its queue id.
+fn send(server: &Server, mail: &str, rcpts: &[&str], content: &str) -> String {
+    let mut client = begin(server, mail, rcpts);
+    let reply = client.say(&format!("{content}\r\n."));
+    reply.strip_prefix("250 2.0.0 Ok: queued as ").unwrap_or_else(|| panic!("{reply}")).to_owned()
+}
+
+fn begin(server: &Server, mail: &str, rcpts: &[&str]) -> Client {
+    let mut client = server.connect();
+    client.say_all(&["EHLO client.example", &format!("MAIL FROM:{mail}")]);
+    for rcpt in rcpts {
+        client.say_all(&[&format!("RCPT TO:{rcpt}")]);
+    }
+    client.say_all(&["DATA"]);
+    client
+}
+
+/// Runs a `queue` command on a mail folder; returns what it prints.
+fn queue(data: &Path, verb: &str, args: &[&str]) -> String {
+    let output = run(&[&["queue", verb, "--data", data.to_str().unwrap()], args].concat());
+    assert!(output.status.success(), "{verb} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_was_acknowledged_outlives_a_kill_and_is_delivered_once() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path();
+    let mut server = Server::demo_in(data);
+    let broken = Broken::new(data.join("alice/new"));
+    let large =
+        format!("Subject: large\r\n\r\n{}", "x".repeat(70).as_str().to_owned() + "\r\n").repeat(2_000);
+    let small = send(&server, "<a@client.example>", &["<alice@example.test>"], "Subject: small\r\n\r\nx");
+    let large = send(&server, "<a@client.example>", &["<alice@example.test>"], &large);
+    server.settle();
+    server.signal("KILL");
+    assert!(!server.wait().success());
+    // Nobody runs it now: the files are asked.
+    let list = queue(data, "list", &[]);
+    assert!(list.contains(&small) && list.contains(&large) && list.contains("deliveries: 2"), "{list}");
+    assert!(list.contains("451 4.3.0 "), "the reason is there: {list}");
+    drop(broken);
+    let server = Server::demo_in(data);
+    assert!(queue(data, "list", &[]).contains("deliveries: 2"), "they wait for their time");
+    queue(data, "flush", &["--wait"]);
+    assert_eq!(server.mail("alice").len(), 2);
+    assert!(queue(data, "list", &[]).contains("deliveries: 0"));
+    let shown = queue(data, "show", &[&large]);
+    assert!(shown.contains("via local: done") && shown.contains("try 2 at"), "{shown}");
+    let spool = fs::read_dir(data.join(".queue/spool")).unwrap();
+    let left: usize = spool.map(|shard| fs::read_dir(shard.unwrap().path()).unwrap().count()).sum();
+    assert_eq!(left, 0, "the large body is gone");
+}
+
+#[test]
+fn one_mailbox_that_is_broken_keeps_nobody_else_from_their_mail() {
+    let server = Server::demo();
+    let broken = Broken::new(server.data.join("bob/tmp"));
+    send(&server, "<a@client.example>", &["<alice@example.test>", "<bob@example.test>"], "x");
+    assert_eq!(server.mail("alice").len(), 1);
+    assert_eq!(field(&server.line(" deferred "), "to"), "<bob@example.test>");
+    drop(broken);
+    queue(&server.data, "retry", &["to=bob@example.test"]);
+    assert_eq!((server.mail("alice").len(), server.mail("bob").len()), (1, 1));
+}
+
+#[test]
+fn a_spool_that_can_not_be_written_to_means_451_and_nothing_is_queued() {
+    let server = Server::demo();
+    fs::write(server.data.join(".queue/spool"), "in the way").unwrap();
+    let mut client = begin(&server, "<a@client.example>", &["<alice@example.test>"]);
+    client.send(&b"more than a row takes\r\n".repeat(10_000));
+    let reply = client.say(".");
+    assert!(reply.starts_with("451 4.3.0 ") && !reply.contains("spool"), "told no more than that: {reply}");
+    assert!(server.line(" failed ").contains("error="), "but the log says why");
+    fs::remove_file(server.data.join(".queue/spool")).unwrap();
+    server.assert_no_mail("it was refused");
+    client.say_all(&["MAIL FROM:<a@client.example>", "RCPT TO:<alice@example.test>", "DATA", "x\r\n."]);
+    assert_eq!(server.mail("alice").len(), 1);
+}
+
+#[test]
+fn a_sender_is_told_of_failure_and_of_success_where_asked_and_nobody_of_a_bounce() {
+    let server = Server::demo();
+    let looped = "Delivered-To: alice@example.test\r\nSubject: round\r\n\r\nx";
+    send(
+        &server,
+        "<bob@example.test> ENVID=QQ1",
+        &["<alice@example.test> ORCPT=rfc822;al@x.example"],
+        looped,
+    );
+    let mail = server.mail("bob");
+    let report = String::from_utf8(mail[0].clone()).unwrap();
+    for part in [
+        "Return-Path: <>\n",
+        "Auto-Submitted: auto-replied\n",
+        "Original-Envelope-Id: QQ1\n",
+        "Original-Recipient: rfc822; al@x.example\n",
+        "Final-Recipient: rfc822; alice@example.test\nAction: failed\nStatus: 5.4.6\n",
+        "Subject: round\n",
+    ] {
+        assert!(report.contains(part), "{part} is missing in\n{report}");
+    }
+    send(&server, "<bob@example.test>", &["<alice@example.test> NOTIFY=SUCCESS"], "Subject: good\r\n\r\nx");
+    let mail = server.mail("bob");
+    assert!(mail.iter().any(|mail| String::from_utf8_lossy(mail).contains("Action: delivered\n")));
+    for (sender, rcpt) in
+        [("<>", "<alice@example.test>"), ("<bob@example.test>", "<alice@example.test> NOTIFY=NEVER")]
+    {
+        send(&server, sender, &[rcpt], looped);
+    }
+    assert_eq!(server.mail("bob").len(), 2, "nobody is told");
+    assert_eq!(server.mail("alice").len(), 1, "only what went round nowhere");
+}
+
+#[test]
+fn mail_that_has_passed_fifty_hosts_is_refused() {
+    let server = Server::demo();
+    for (hops, want) in [(49, "250 "), (50, "554 5.4.6 ")] {
+        let mut client = begin(&server, "<a@client.example>", &["<alice@example.test>"]);
+        let reply = client.say(&format!("{}\r\nx\r\n.", "Received: from a by b\r\n".repeat(hops)));
+        assert!(reply.starts_with(want), "{hops} hosts: {reply}");
+    }
+    assert_eq!(server.mail("alice").len(), 1);
+}
+
+#[test]
+fn the_operator_holds_releases_and_drops_on_a_server_that_runs() {
+    let server = Server::demo();
+    let data = &server.data;
+    let broken = Broken::new(data.join("alice/new"));
+    let ids: Vec<_> = (0..3)
+        .map(|i| send(&server, &format!("<a{i}@client.example>"), &["<alice@example.test>"], "x"))
+        .collect();
+    server.settle();
+    assert!(queue(data, "drop", &["--dry-run", "all"]).contains("messages: 3"));
+    assert!(queue(data, "hold", &["from=a0@client.example"]).contains(&ids[0]));
+    assert!(queue(data, "drop", &[&ids[1]]).contains("messages: 1"));
+    let listed: serde_json::Value = serde_json::from_str(&queue(data, "list", &["--json"])).unwrap();
+    let states: Vec<_> =
+        listed.as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["hold", "ready"]);
+    drop(broken);
+    queue(data, "flush", &["--wait"]);
+    assert_eq!(server.mail("alice").len(), 1, "one is held, one is dropped");
+    queue(data, "release", &["state=hold"]);
+    assert_eq!(server.mail("alice").len(), 2);
+    assert!(queue(data, "show", &[&ids[1]]).contains("dropped"), "what was dropped can be seen");
+    for (args, why) in
+        [(&["drop"][..], "of a drop without saying which"), (&["drop", ""], "of an unset variable")]
+    {
+        let output = run(&[&["queue"], args, &["--data", data.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(64), "nothing comes {why}");
+    }
+}
+
+#[test]
+fn a_queue_has_one_server() {
+    let server = Server::demo();
+    let output = run(&[
+        "demo",
+        "--listen",
+        "127.0.0.1:0",
+        "--listen-submission",
+        "127.0.0.1:0",
+        "--listen-submissions",
+        "127.0.0.1:0",
+        "--data",
+        server.data.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(69));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("another server has the queue"), "{error}");
+    send(&server, "<a@client.example>", &["<alice@example.test>"], "Subject: x\r\n\r\nstill here");
+    assert_eq!(content(&server.mail("alice")[0]), b"Subject: x\n\nstill here\n");
+}
