@@ -220,6 +220,45 @@ fn pipes_of_any_size_and_any_chunks_change_no_outcome() {
     }
 }
 
+#[test]
+fn each_extension_may_be_missing_on_either_side() {
+    let extensions = [
+        (Extension::Pipelining, Keyword::Pipelining),
+        (Extension::EightBitMime, Keyword::EightBitMime),
+        (Extension::EnhancedStatusCodes, Keyword::EnhancedStatusCodes),
+        (Extension::Chunking, Keyword::Chunking),
+        (Extension::BinaryMime, Keyword::BinaryMime),
+        (Extension::Dsn, Keyword::Dsn),
+        (Extension::Limits, Keyword::Limits),
+        (Extension::StartTls, Keyword::StartTls),
+    ];
+    for dialogue in DIALOGUES {
+        for (extension, keyword) in extensions {
+            let without = || (dialogue.server)().withhold(extension);
+            let with = || (dialogue.server)().offer(extension);
+            let blind = || (dialogue.client)().ignore(&[keyword]);
+            let runs = [
+                dialogue.run(|pair| pair.server(without())),
+                dialogue.run(|pair| pair.server(with()).client(blind())),
+                dialogue.run(|pair| pair.server(without()).client(blind())),
+                dialogue.run(|pair| pair.server(with())),
+            ];
+            let is_needed = match keyword {
+                Keyword::Chunking | Keyword::BinaryMime => dialogue.body.is_some(),
+                // BINARYMIME is one of its body types.
+                Keyword::EightBitMime => dialogue.body.is_some(),
+                _ => false,
+            };
+            for (run, pair) in runs.into_iter().enumerate() {
+                let what = format!("{}, {keyword:?}, run {run}", dialogue.name);
+                check(&pair, &what);
+                assert!(matches!(pair.stored(), 4 | 0), "{what}:\n{}", pair.transcript());
+                assert!(is_needed || pair.stored() == 4, "{what}:\n{}", pair.transcript());
+            }
+        }
+    }
+}
+
 // ---- what such runs have found ---------------------------------------------------------------------------
 
 #[test]
