@@ -346,3 +346,126 @@ fn skipped(job: &Job, why: &str) -> Report {
 fn chance() -> u32 {
     getrandom::u32().unwrap_or(10)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+
+    use tempfile::TempDir;
+
+    use super::super::admin::{Request, asked};
+    use super::super::conformance::message;
+    use super::super::filter::Filter;
+    use super::*;
+
+    /// Panics for recipients named `panic`, says that `down` can't be reached, and takes the rest.
+    struct Moody;
+
+    impl Transport for Moody {
+        fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
+            Box::pin(async move {
+                assert!(!job.rcpts[0].address.starts_with("panic@"), "asked to panic");
+                let down = job.rcpts[0].address.starts_with("down@");
+                let outcome = |rcpt: &super::super::model::Rcpt| {
+                    let reply = "250 ok".to_owned();
+                    (rcpt.id, Outcome::Relayed { reply, reports: false })
+                };
+                let outcomes = if down { Vec::new() } else { job.rcpts.iter().map(outcome).collect() };
+                let reach = if down { Reach::Unreachable("refused".into()) } else { Reach::Reached };
+                Report { outcomes, reach, ..Report::default() }
+            })
+        }
+    }
+
+    struct Running {
+        queue: Queue,
+        stop: watch::Sender<bool>,
+        runner: tokio::task::JoinHandle<()>,
+        thread: WriterThread,
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn start(folder: &TempDir) -> Running {
+        let now = Timestamp::now();
+        let (log, _) = Log::start(io::sink()).unwrap();
+        let with = Surroundings {
+            host: "mx.example.test".into(),
+            policy: Policy::default(),
+            log,
+            ids: Arc::new(QueueIds::new()),
+            way: Arc::new(|address| RouteKey::domain(address.rsplit('@').next().unwrap())),
+            local: Arc::new(Moody),
+            remote: Arc::new(Moody),
+        };
+        let opened = open(folder.path(), "mx.example.test", now).unwrap().expect("one at a time");
+        let (queue, runner, thread) = opened.begin(with, now).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let runner = tokio::spawn(runner.run(stopped, PATIENCE));
+        Running { queue, stop, runner, thread }
+    }
+
+    impl Running {
+        async fn enqueue(&self, to: &[&[&str]]) {
+            let mut sent = message(to);
+            sent.envelope.arrived = Timestamp::now();
+            sent.envelope.expires = self.queue.policy().expires(sent.envelope.arrived);
+            sent.deliveries.iter_mut().for_each(|delivery| delivery.warn = None);
+            self.queue.writer().offer(Change::Enqueue(Box::new(sent))).await.unwrap();
+        }
+
+        /// Each delivery's recipient, state and tries, once all that is due was tried.
+        async fn deliveries(&self) -> Vec<(String, String, u64)> {
+            self.queue.settled().await;
+            let filter = Filter::parse(["all"]).unwrap();
+            let shown = asked(&self.queue.reader, &Request::Show(filter), Timestamp::now()).unwrap();
+            let messages = shown.as_array().unwrap().iter();
+            let deliveries = messages.flat_map(|message| message["deliveries"].as_array().unwrap());
+            let of = |delivery: &serde_json::Value| {
+                let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+                let (to, tries) = (&delivery["to"][0]["address"], delivery["tries"].as_u64().unwrap());
+                (text(to), text(&delivery["state"]), tries)
+            };
+            deliveries.map(of).collect()
+        }
+
+        async fn end(self) {
+            self.stop.send(true).unwrap();
+            self.runner.await.unwrap();
+            drop(self.queue);
+            self.thread.finish(PATIENCE).unwrap();
+        }
+    }
+
+    fn is(to: &str, state: &str, tries: u64) -> (String, String, u64) {
+        (to.to_owned(), state.to_owned(), tries)
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_panics_waits_and_keeps_nobody_else_from_going() {
+        let folder = TempDir::new().unwrap();
+        let running = start(&folder);
+        running.enqueue(&[&["panic@one.example"], &["b@two.example"]]).await;
+        let want = [is("panic@one.example", "ready", 1), is("b@two.example", "done", 1)];
+        assert_eq!(running.deliveries().await, want);
+        running.end().await;
+        let again = start(&folder);
+        assert_eq!(again.deliveries().await, want, "it waits for its time in the next run, too");
+        again.end().await;
+    }
+
+    #[tokio::test]
+    async fn what_goes_to_a_host_that_is_down_waits_without_being_tried_in_the_next_run_too() {
+        let folder = TempDir::new().unwrap();
+        let running = start(&folder);
+        running.enqueue(&[&["down@one.example"]]).await;
+        assert_eq!(running.deliveries().await, [is("down@one.example", "ready", 1)]);
+        running.enqueue(&[&["b@one.example"]]).await;
+        assert_eq!(running.deliveries().await[1], is("b@one.example", "ready", 0), "it was not tried");
+        running.end().await;
+        let again = start(&folder);
+        assert_eq!(again.deliveries().await[1], is("b@one.example", "ready", 0));
+        again.end().await;
+    }
+}
