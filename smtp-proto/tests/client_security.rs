@@ -78,6 +78,19 @@ fn what_is_injected_before_tls_is_never_an_answer_under_it() {
 }
 
 #[test]
+fn a_session_that_begins_with_tls_shakes_hands_before_the_greeting() {
+    let mut session = ClientSession::implicit_tls(config(), Time::ZERO);
+    assert_eq!(session.needs(&Input::new(b""), Time::ZERO), Need::Upgrade);
+    let (tls, trust) = (TlsInfo::default(), Certificate::Verified);
+    session.tls_established(&mut Input::new(b""), tls, trust, Time::ZERO).unwrap();
+    assert_eq!(session.needs(&Input::new(b""), Time::ZERO), Need::Input, "the server speaks first");
+    let mut input = Input::new(b"220 mx\r\n");
+    assert!(session.next(&mut input).is_some());
+    assert_eq!(session.output(), "EHLO a.example\r\n");
+    assert!(session.is_verified());
+}
+
+#[test]
 fn credentials_go_to_a_verified_server_only() {
     let untrusted = format!("error {:?}", AuthError::Mechanism(NoMechanism::Untrusted));
     let rows = [

@@ -377,6 +377,11 @@ impl Job {
         }
     }
 
+    /// Whether the recipient at `index` was accepted at RCPT and is not settled.
+    pub(crate) fn is_taken(&self, index: usize) -> bool {
+        self.recipients.get(index).is_some_and(|line| line.fate == Fate::Taken)
+    }
+
     /// How many recipients the message has.
     pub(crate) fn len(&self) -> usize {
         self.recipients.len()

@@ -468,12 +468,16 @@ impl ClientSession {
         self.job.len()
     }
 
-    /// What became of the last message for the recipient at `index`. Before it is settled, and for a number that no
-    /// recipient has, it is NotTried.
+    /// What became of the last message for the recipient at `index`, or would become of it if the connection were dropped
+    /// now: Unknown once the end of the content is out, NotTried before, and for a number that no recipient has.
     #[must_use]
     pub fn outcome(&self, index: usize) -> Outcome {
         let reason = self.closed.unwrap_or(CloseReason::PeerGone(self.in_flight()));
-        self.job.outcome(index, Why::Closed(reason))
+        let is_out = self.phase == Phase::Verdict && self.output.is_empty();
+        match self.job.outcome(index, Why::Closed(reason)) {
+            Outcome::NotTried(Why::Closed(_)) if is_out && self.job.is_taken(index) => Outcome::Unknown,
+            outcome => outcome,
+        }
     }
 
     /// What became of the last message, for each recipient in order.

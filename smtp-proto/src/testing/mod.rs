@@ -1,6 +1,7 @@
 //! Help for tests, ours and yours.
 
 mod catch;
+mod client_script;
 pub mod fuzz;
 pub mod oracle;
 mod pair;
@@ -12,6 +13,7 @@ mod talk;
 mod transcripts;
 
 pub use catch::{Catch, Catching, Mail};
+pub use client_script::{CLIENT_TRANSCRIPTS, ClientScript};
 pub use pair::{Mishap, Pair, Side, Stored};
 pub use policy::Policy;
 pub use run::{Cut, Run};

@@ -23,7 +23,7 @@ pub enum Cut {
 
 impl Cut {
     /// The length of the next piece.
-    fn next(&mut self, left: usize) -> usize {
+    pub(super) fn next(&mut self, left: usize) -> usize {
         match self {
             Self::Whole => left,
             Self::Every(n) => left.min(*n),

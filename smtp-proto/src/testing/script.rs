@@ -219,7 +219,7 @@ impl Script {
 }
 
 /// Resolves `\r \n \t \0 \\ \xNN`.
-fn unescape(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut octets = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
