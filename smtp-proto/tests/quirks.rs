@@ -240,10 +240,30 @@ const ROWS: &[Row] = &[
     ),
     (80, &[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], &[554], Leniency::DEVICES, &[554], "HTTP"),
     (80, &[b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n"], &[554], Leniency::DEVICES, &[554], "PROXY unasked"),
+    (47, &[EHLO, b"MAIL FROM:<a@b.example (x)>\r\n", b"MAIL FROM:<'a@b.example'>\r\n", b"MAIL FROM:<a@b.example\r\n"], &[250, 501, 501, 501], Leniency::DEVICES, &[250, 501, 501, 501], "nor here"),
+    (50, &[EHLO, b"AUTH PLAIN  AGEAYg==\r\n"], &[250, 501], Leniency::SUBMISSION, &[250, 235], "two spaces before a response"),
+    (53, &[b"EHLO XC-B8C463\r\n"], &[250], Leniency::SUBMISSION, &[250], "one label"),
+    (
+        53,
+        &[b"EHLO fe80::1\r\n", b"EHLO x-.dom\r\n", b"EHLO x.\r\n"],
+        &[501, 501, 501],
+        Leniency::SUBMISSION,
+        &[250, 250, 250],
+        "more names that are no domains",
+    ),
+    (53, &[b"EHLO 192.168.1.2\r\n"], &[250], Leniency::STRICT, &[250], "labels may be digits"),
+    (53, &[b"EHLO [IPV6:2001:db8::1]\r\n"], &[250], Leniency::STRICT, &[250], "a tag has no case"),
+    (71, &[EHLO, b"MAIL FROM:<> SIZE=99999999999\r\n"], &[250, 552], Leniency::DEVICES, &[250, 552], "over the limit"),
+    (72, &[EHLO, b"MAIL FROM:<a@b.example> SMTPUTF8\r\n"], &[250, 250], Leniency::STRICT, &[250, 250], "without BODY"),
+    (74, &[EHLO, b"MAIL FROM:<a.@c.example>\r\n", b"MAIL FROM:<xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx@c.example>\r\n"], &[250, 501, 250], Leniency::DEVICES, &[250, 250, 503], "a dot at the end; more than 64 octets, which is nested then"),
+    (75, &[EHLO, b"MAIL FROM:<a@c.example.>\r\n"], &[250, 501], Leniency::DEVICES, &[250, 250], "a final dot"),
+    (77, &[EHLO, b"VERB\r\n", b"XADR\r\n"], &[250, 500, 500], Leniency::DEVICES, &[250, 250, 250], "more verbs of old"),
+    (80, &[b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], &[554], Leniency::DEVICES, &[554], "TLS"),
 ];
 
 fn with_auth(leniency: Leniency) -> ServerConfig {
-    config(leniency).auth(&[Mechanism::PLAIN, Mechanism::LOGIN], AuthWhen::Always)
+    let config = config(leniency).auth(&[Mechanism::PLAIN, Mechanism::LOGIN], AuthWhen::Always);
+    config.offer(Extension::Smtputf8)
 }
 
 #[test]
@@ -254,6 +274,20 @@ fn each_row_is_answered_as_the_table_says_strict_and_lenient() {
         assert_eq!(talked.deviations, 0, "row {row}: nothing is tolerated by the strict");
         let talked = talk(with_auth(*preset), segments, false);
         assert_eq!(talked.codes, *lenient, "row {row}, lenient: {why}");
+    }
+}
+
+#[test]
+fn what_reports_are_about_need_be_no_mailbox_row_69() {
+    let segments: &[&[u8]] = &[
+        EHLO,
+        b"MAIL FROM:<> ENVID=X400-a+20[/b;\r\n",
+        b"RCPT TO:<a@b.example> NOTIFY=success,failure ORCPT=rfc822;root\r\n",
+    ];
+    for leniency in [Leniency::STRICT, Leniency::DEVICES] {
+        let talked = talk(config(leniency).offer(Extension::Dsn), segments, false);
+        assert_eq!(talked.codes, [250, 250, 250]);
+        assert_eq!(talked.deviations, 0);
     }
 }
 

@@ -413,6 +413,44 @@ fn clear_text_behind_starttls_is_dropped_and_nothing_of_before_is_left() {
     assert!(wire.said().starts_with("503 5.5.1 Error: TLS already active"));
 }
 
+/// What the client says in clear before STARTTLS, and a command under TLS that would need it.
+const BEFORE_TLS: &[(&[u8], &[u8], &str)] = &[
+    (b"EHLO a.example\r\n", b"MAIL FROM:<>\r\n", "EHLO"),
+    (b"EHLO a.example\r\nMAIL FROM:<>\r\nRSET\r\n", b"RCPT TO:<a@mx.example>\r\n", "MAIL"),
+    (b"EHLO a.example\r\nAUTH PLAIN AGEAYg==\r\n", b"MAIL FROM:<>\r\n", "AUTH"),
+    (
+        b"EHLO a.example\r\nXCLIENT ADDR=192.0.2.9 LOGIN=tim\r\nEHLO b.example\r\n",
+        b"MAIL FROM:<>\r\n",
+        "XCLIENT",
+    ),
+];
+
+#[test]
+fn nothing_that_was_said_in_clear_holds_under_tls() {
+    let connected = ([10, 0, 0, 1], 4_711).into();
+    for (before, command, why) in BEFORE_TLS {
+        for fragment in [&b""[..], b"NOOP ", b"MAIL FROM:<evil@b.example>\r\nNO"] {
+            let config = config().auth(&[Mechanism::PLAIN], AuthWhen::Always).trust([10, 0, 0, 0].into(), 8);
+            let config = config.offer(Extension::StartTls).offer(Extension::Xclient);
+            let mut wire = Wire::with_peer(config.without_arrival_checks(), Peer::at(connected));
+            wire.arrive(&[before, &b"STARTTLS\r\n"[..], fragment].concat());
+            assert_eq!(wire.go(), Need::Upgrade, "{why}");
+            let mut plaintext = wire.buffer.input();
+            wire.session.tls_established(&mut plaintext, TlsInfo::default(), at(1)).unwrap();
+            assert_eq!(plaintext.used(), fragment.len());
+            wire.buffer.consume(fragment.len());
+            let facts = wire.session.facts();
+            assert_eq!((facts.user(), facts.hello()), (None, &b""[..]), "{why}");
+            assert_eq!(facts.peer().remote(), Some(connected), "{why}");
+            wire.said.clear();
+            wire.send(command);
+            assert!(wire.said().starts_with("503 5.5.1 "), "{why}");
+            wire.send(b"EHLO a.example\r\nRCPT TO:<a@mx.example>\r\n");
+            assert!(wire.said().ends_with("503 5.5.1 Error: need MAIL command\r\n"), "{why}");
+        }
+    }
+}
+
 #[test]
 fn a_handshake_nobody_asked_for_is_refused() {
     let mut wire = Wire::greeted(config());

@@ -291,6 +291,10 @@ impl Facts {
     /// Forgets what was said before TLS (RFC 3207 §4.2).
     pub(crate) fn start_over(&mut self, tls: TlsInfo, dropped: usize) {
         self.peer.tls = Some(Box::new(tls));
+        // Whoever spoke for another client did so in clear: it is the one connected again.
+        if let Some(connected) = self.stand_in.take() {
+            self.peer.remote = Some(connected);
+        }
         self.hello.clear();
         self.extended = false;
         self.user = None;

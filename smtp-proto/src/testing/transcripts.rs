@@ -7,6 +7,7 @@ pub const TRANSCRIPTS: &[(&str, &str)] = &[
     ("basic", include_str!("../../tests/transcripts/basic.txt")),
     ("binarymime", include_str!("../../tests/transcripts/binarymime.txt")),
     ("chunking", include_str!("../../tests/transcripts/chunking.txt")),
+    ("chunks_refused", include_str!("../../tests/transcripts/chunks_refused.txt")),
     ("deliverby", include_str!("../../tests/transcripts/deliverby.txt")),
     ("dsn", include_str!("../../tests/transcripts/dsn.txt")),
     ("enhancedstatuscodes", include_str!("../../tests/transcripts/enhancedstatuscodes.txt")),
