@@ -27,7 +27,7 @@ impl fmt::Display for RcptId {
     }
 }
 
-/// Where a delivery goes: a recipient's domain in lower case, or [`LOCAL`](Self::LOCAL).
+/// Where a delivery goes: a recipient's domain in lower case, or [`local`](Self::local).
 ///
 /// Hosts, addresses and TLS are looked up at each attempt, since they may change while a mail waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,4 @@
-//! What a queue's store must do. SQLite is one; [`conformance`](super::conformance) holds the rules for all.
+//! What a queue's store must do. SQLite is one; `conformance.rs` holds the rules for all.
 
 use std::fmt;
 use std::io;
