@@ -20,6 +20,7 @@ use crate::people::{People, Stamp};
 use crate::queue_id::QueueIds;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
+use crate::tls;
 
 /// How long the process waits at its end for a disk that does not answer.
 const LAST_WRITES: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ pub(crate) fn run(
         .build()
         .map_err(|error| Failure::new(FailureKind::System, format!("can't start threads: {error}")))?;
     let result = runtime.block_on(async {
-        let signals = Signals::new()?;
+        let (signals, hang_up) = (Signals::new()?, listen_for(SignalKind::hangup())?);
         let ids = Arc::new(QueueIds::new());
         let (mailroom, writer) = mailroom::begin(opened, &people, Arc::new(store), &ids, log)?;
         let mut doors = Vec::new();
@@ -74,6 +75,8 @@ pub(crate) fn run(
         });
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
+        let handles = doors.iter().map(Door::handle).collect();
+        tokio::spawn(watch_hang_up(hang_up, Arc::clone(&people), handles, log.clone()));
         let handles = doors.iter().map(|door| (door.kind, door.handle())).collect();
         tokio::spawn(watch_users(Arc::clone(&people), handles, log.clone()));
         let served = serve_all(doors, &service).await;
@@ -88,6 +91,21 @@ pub(crate) fn run(
     });
     log.event("stopped");
     result
+}
+
+/// Reads the certificate again at SIGHUP, for connections from then on. One that does not do leaves the old one.
+async fn watch_hang_up(mut hang_up: Signal, people: Arc<People>, doors: Vec<Handle>, log: Log) {
+    while hang_up.recv().await.is_some() {
+        let config = &people.config().tls;
+        match tls::load(config) {
+            Ok(Some(fresh)) => {
+                doors.iter().for_each(|door| door.reload_tls(Arc::clone(&fresh)));
+                log.event("certificate-read").field("file", config.certificate.display());
+            }
+            Ok(None) => {}
+            Err(error) => drop(log.event("certificate-not-read").field("error", error)),
+        }
+    }
 }
 
 /// Reads the users' file again when it has changed, and offers what they can log in with by then.
@@ -146,6 +164,11 @@ async fn serve_all(doors: Vec<Door>, service: &Arc<Service>) -> Result<(), Failu
     result
 }
 
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind)
+        .map_err(|error| Failure::new(FailureKind::System, format!("can't watch for signals: {error}")))
+}
+
 /// The signals that end the server.
 struct Signals {
     interrupt: Signal,
@@ -154,12 +177,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::new(FailureKind::System, format!("can't watch for signals: {error}"))
-            })
-        };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen_for(SignalKind::interrupt())?,
+            terminate: listen_for(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) {

@@ -124,6 +124,33 @@ fn a_listed_balancer_says_who_the_client_is_and_nobody_else_may() {
 }
 
 #[test]
+fn a_new_certificate_is_shown_after_sighup_and_a_bad_one_is_not() {
+    use smtp_tokio::{Client, ClientConfig, TlsPolicy, tls};
+
+    let folder = TempDir::new().unwrap();
+    let server = serve(&folder, "[[listener]]\naddress = \"127.0.0.1:0\"\n");
+    let connect = |trusted: &[u8]| {
+        let trust = std::sync::Arc::new(tls::client_config(trusted).unwrap());
+        let connect = Client::to(server.address.to_string(), ClientConfig::new("client.example").unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(connect.tls(TlsPolicy::Required).tls_config(trust).connect()).map(drop)
+    };
+    let read = || fs::read(folder.path().join("certificate.pem")).unwrap();
+    let first = read();
+    connect(&first).unwrap();
+    certificate(folder.path());
+    let second = read();
+    server.signal("HUP");
+    server.line(" certificate-read ");
+    connect(&second).unwrap();
+    connect(&first).unwrap_err();
+    fs::write(folder.path().join("certificate.pem"), "half a file").unwrap();
+    server.signal("HUP");
+    assert!(server.line(" certificate-not-read ").contains("certificate.pem"));
+    connect(&second).unwrap();
+}
+
+#[test]
 fn a_key_that_others_can_read_is_warned_of() {
     let folder = TempDir::new().unwrap();
     for (mode, exposed) in [(0o644, true), (0o600, false)] {
