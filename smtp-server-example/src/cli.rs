@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Network;
 use crate::queue;
+use crate::scan::At;
 
 /// A mail server.
 ///
@@ -23,8 +24,8 @@ Examples:
   smtp-server-example config example > mail.toml   begin a settings file
   smtp-server-example serve --config mail.toml     run by it
 
-Exit codes follow sysexits.h: 64 command line, 66 file missing or unreadable, 68 no such host, 69 address not
-available, 73 folder can't be made, 74 reading or writing failed, 75 may work later, 78 settings wrong.";
+Exit codes follow sysexits.h: 64 command line, 65 message refused, 66 file missing or unreadable, 68 no such host,
+69 address not available, 73 folder can't be made, 74 reading or writing failed, 75 may work later, 78 settings wrong.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Config(Config),
     #[command(after_help = ROUTE_EXAMPLES)]
     Route(Route),
+    #[command(after_help = SCAN_EXAMPLES)]
+    Scan(Scan),
 }
 
 /// Runs a server to play with, without any settings.
@@ -217,6 +220,31 @@ Examples:
   smtp-server-example route example.org
   smtp-server-example route carol@example.org --resolver 127.0.0.1:53
   smtp-server-example route [192.0.2.1]";
+
+/// Has a message scanned, to see that scanners work and what they would say.
+///
+/// Prints the lines that a message would get on top. One that would be refused ends with 65, and one that could not be
+/// scanned with 75.
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// The message, as it is sent
+    #[arg(value_name = "FILE")]
+    pub(crate) message: PathBuf,
+    /// Where clamd listens, as 127.0.0.1:3310 or unix:/run/clamav/clamd.ctl
+    #[arg(long, value_name = "PLACE", default_value = "off")]
+    pub(crate) clamav: At,
+    /// Where rspamd's normal worker listens, as 127.0.0.1:11333
+    #[arg(long, value_name = "PLACE", default_value = "off")]
+    pub(crate) rspamd: At,
+    /// How long each of them may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+}
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example scan message.eml --clamav unix:/run/clamav/clamd.ctl
+  smtp-server-example scan message.eml --rspamd 127.0.0.1:11333";
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "want an IP address and a port, as 127.0.0.1:2525 or [::1]:2525".to_owned())

@@ -22,6 +22,7 @@ pub(crate) use self::sections::{Alias, Auth, Kind, Limits, Listener, Network, Pl
 use crate::blocklists::List;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Checks, Dns};
+use crate::scan::ScanSettings as Scan;
 
 /// Everything that can be set. `config show` describes each key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) dns: Dns,
     #[serde(default)]
     pub(crate) checks: Checks,
+    #[serde(default)]
+    pub(crate) scan: Scan,
     #[serde(default)]
     pub(crate) blocklist: Vec<List>,
     #[serde(default = "default_listeners")]
@@ -91,6 +94,7 @@ impl Config {
             submission: Submission::default(),
             dns: Dns::default(),
             checks: Checks::default(),
+            scan: Scan::default(),
             blocklist: vec![List::new("bl.example.org")],
             listener: default_listeners(),
             user: ["alice", "bob", "postmaster"].map(User::named).to_vec(),

@@ -14,6 +14,8 @@ pub(crate) struct Failure {
 pub(crate) enum Kind {
     /// The command line is wrong.
     Usage = 64,
+    /// A message would be refused.
+    Refused = 65,
     /// A file that was named is missing or can't be read.
     NoInput = 66,
     /// A host does not exist, or takes no mail.

@@ -6,12 +6,10 @@ mod hello;
 mod rate;
 mod settings;
 
-use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::wire::reply::Reply;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -22,27 +20,10 @@ use crate::blocklists::{Blocklists, Judgement, List};
 use crate::config::Kind;
 use crate::dns::{Lookup, Ourselves, Resolver, Reverse, reverse};
 use crate::log::Log;
+use crate::refusal::Refusal;
 
 /// A name for the client's address is waited for so long; then it is as if DNS had failed.
 const REVERSE: Duration = Duration::from_secs(5);
-
-/// Why a client is turned away: a reply whose text may come from a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    code: u16,
-    enhanced: (u8, u16, u16),
-    text: Cow<'static, str>,
-}
-
-impl Refusal {
-    const fn new(code: u16, enhanced: (u8, u16, u16), text: &'static str) -> Self {
-        Self { code, enhanced, text: Cow::Borrowed(text) }
-    }
-
-    pub(crate) fn reply(&self) -> Reply<'_> {
-        Reply::clean(self.code, self.enhanced, &self.text)
-    }
-}
 
 /// A client that comes too often: 421 and the end of the connection (RFC 5321 §3.8).
 const TOO_OFTEN: Refusal = Refusal::new(421, (4, 7, 0), "Too many connections in a minute, try again later");
@@ -144,7 +125,7 @@ impl<L: Lookup + Clone + 'static> Gate<L> {
             let colon = if hit.explanation.is_empty() { "" } else { ": " };
             let text = format!("Your address {address} is listed by {}{colon}{}", hit.zone, hit.explanation);
             self.refused(address, "blocklisted");
-            return Some(Refusal { code: 554, enhanced: (5, 7, 1), text: Cow::Owned(text) });
+            return Some(Refusal::quoting(554, (5, 7, 1), text));
         }
         let nameless = self.checks.reverse_dns != Action::Off && findings.reverse == Reverse::Unconfirmed;
         (nameless && self.acts(self.checks.reverse_dns, address, "no-reverse-dns")).then_some(NO_NAME)

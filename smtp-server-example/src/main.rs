@@ -17,6 +17,8 @@ mod mailroom;
 mod people;
 mod queue;
 mod queue_id;
+mod refusal;
+mod scan;
 mod serve;
 mod session;
 mod store;
@@ -74,13 +76,21 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(cli::Config::Show { config: Some(file) }) => {
             print(&config::render(&Config::read(&file)?))
         }
+        Command::Scan(scan) => print(&with_log_to(io::stderr(), |log| scan::command::scan(&scan, log))?),
         Command::Route(route) => print(&dns::command::route(route)?),
         Command::Config(cli::Config::Example) => print(&config::example()),
     }
 }
 
-fn with_log(run: impl FnOnce(&Log) -> Result<(), Failure>) -> Result<(), Failure> {
-    let (log, writer) = Log::start(io::stdout())
+fn with_log<T>(run: impl FnOnce(&Log) -> Result<T, Failure>) -> Result<T, Failure> {
+    with_log_to(io::stdout(), run)
+}
+
+fn with_log_to<T>(
+    out: impl Write + Send + 'static,
+    run: impl FnOnce(&Log) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let (log, writer) = Log::start(out)
         .map_err(|error| Failure::new(Kind::System, format!("can't start a thread: {error}")))?;
     let result = run(&log);
     drop(log);

@@ -18,6 +18,7 @@ use crate::log::Log;
 use crate::mailroom;
 use crate::people::{People, Stamp};
 use crate::queue_id::QueueIds;
+use crate::scan::Scanners;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
 use crate::tls;
@@ -70,6 +71,7 @@ pub(crate) fn run(
             gate,
             people: Arc::clone(&people),
             queue: mailroom.queue.clone(),
+            scanners: Scanners::new(config.scan.clone(), log.clone()),
             ids,
             log: log.clone(),
         });

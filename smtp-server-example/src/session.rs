@@ -22,6 +22,8 @@ use crate::queue::{
     self, BodyType, Envelope, Intake, MOST_HOPS, NewDelivery, NewRcpt, Policy, Queue, RouteKey, after,
 };
 use crate::queue_id::{QueueId, QueueIds};
+use crate::refusal::Refusal;
+use crate::scan::{About, Scan, Scanners, Verdict};
 use crate::store::RealDisk;
 use crate::trace;
 
@@ -39,6 +41,8 @@ const NOT_YOURS: Reply<'static> = Reply::new(553, (5, 7, 1), "That sender addres
 const ENOUGH: Reply<'static> = Reply::new(451, (4, 7, 1), "Too much mail in this hour, try again later");
 /// The store failed; it says why in our log, not to the client.
 const NOT_STORED: Reply<'static> = Reply::new(451, (4, 3, 0), "Could not store the message, try again later");
+/// The same, where there is nothing that could be stored.
+static NOTHING_STORED: Result<String, Refusal> = Err(Refusal::Own(NOT_STORED));
 /// A message that goes in circles (RFC 5321 §6.3).
 const LOOP: Reply<'static> = Reply::new(554, (5, 4, 6), "Mail loop: it has passed too many hosts");
 
@@ -51,6 +55,7 @@ pub(crate) struct Service {
     pub(crate) gate: Arc<Gate>,
     pub(crate) people: Arc<People>,
     pub(crate) queue: Queue,
+    pub(crate) scanners: Scanners,
     pub(crate) ids: Arc<QueueIds>,
     pub(crate) log: Log,
 }
@@ -75,7 +80,7 @@ struct Transaction {
     /// What is put right on the way, where a user submits.
     fixups: Option<Fixups>,
     /// What became of the message.
-    outcome: Option<Result<String, Reply<'static>>>,
+    outcome: Option<Result<String, Refusal>>,
 }
 
 /// What MAIL said besides the sender.
@@ -95,6 +100,8 @@ struct Draft {
     prefix: Vec<u8>,
     tls: Option<String>,
     intake: Intake<RealDisk>,
+    /// None once it is over.
+    scan: Option<Scan>,
 }
 
 impl Service {
@@ -171,7 +178,7 @@ impl Service {
                     if let Some(whole) = &mut transaction {
                         match self.deliver(whole).await {
                             Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), said)),
-                            Err(refusal) => verdict.refuse(refusal),
+                            Err(refusal) => verdict.refuse(&refusal.reply()),
                         }
                     }
                 }
@@ -254,7 +261,9 @@ impl Service {
                 Some(Fixups::new(Given { date, message_id, sender: transaction.sender.clone() }));
         }
         let tls = facts.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher));
-        transaction.draft = Some(Draft { id, arrived, prefix, tls, intake: self.queue.intake(id) });
+        let scan = self.scanners.begin(transaction.about(id));
+        transaction.draft =
+            Some(Draft { id, arrived, prefix, tls, intake: self.queue.intake(id), scan: Some(scan) });
     }
 
     /// Whether the header lets a user's message out.
@@ -267,25 +276,33 @@ impl Service {
 
     /// Returns what to say. When it says yes, the message is durable. In LMTP each recipient is told the same, as the
     /// message is taken for all of them or for none.
-    async fn deliver<'t>(&self, transaction: &'t mut Transaction) -> &'t Result<String, Reply<'static>> {
+    async fn deliver<'t>(&self, transaction: &'t mut Transaction) -> &'t Result<String, Refusal> {
         if transaction.outcome.is_none() {
             let outcome = self.store(transaction).await;
             transaction.outcome = Some(outcome);
         }
-        transaction.outcome.as_ref().unwrap_or(&Err(NOT_STORED))
+        transaction.outcome.as_ref().unwrap_or(&NOTHING_STORED)
     }
 
-    async fn store(&self, transaction: &mut Transaction) -> Result<String, Reply<'static>> {
+    async fn store(&self, transaction: &mut Transaction) -> Result<String, Refusal> {
         transaction.finish().await;
-        let Some(mut draft) = transaction.draft.take() else { return Err(NOT_STORED) };
+        let Some(mut draft) = transaction.draft.take() else { return Err(NOT_STORED.into()) };
         let (id, octets) = (draft.id, draft.intake.octets());
         let looped = draft.intake.hops() >= MOST_HOPS;
         if let Err(refusal) = if looped { Err(LOOP) } else { self.check_header(transaction) } {
             let event = transaction.event(&self.log, "refused").field("id", id);
             event.octets("why", refusal.text());
             draft.intake.abandon().await;
-            return Err(refusal);
+            return Err(refusal.into());
         }
+        match scanned(&mut draft).await {
+            Verdict::Take(marks) => draft.prefix.splice(..0, marks),
+            Verdict::Refuse(refusal) => {
+                transaction.event(&self.log, "refused").field("id", id).field("why", &refusal);
+                draft.intake.abandon().await;
+                return Err(refusal);
+            }
+        };
         let envelope = transaction.envelope(&draft, self.queue.policy());
         let delivery = NewDelivery {
             route: RouteKey::local(),
@@ -305,7 +322,7 @@ impl Service {
             }
             Err(error) => {
                 event("failed").field("error", &error);
-                Err(error.reply())
+                Err(error.reply().into())
             }
         }
     }
@@ -360,7 +377,10 @@ impl Transaction {
 
     /// Takes the next octets of content.
     async fn take(&mut self, octets: &[u8]) {
-        let Some(Draft { intake, .. }) = &mut self.draft else { return };
+        let Some(Draft { intake, scan, .. }) = &mut self.draft else { return };
+        if let Some(scan) = scan {
+            scan.write(octets).await;
+        }
         match &mut self.fixups {
             Some(fixups) => {
                 let (header, rest) = fixups.pass(octets);
@@ -405,6 +425,18 @@ impl Transaction {
         }
     }
 
+    /// What scanners are told about a message.
+    fn about(&self, id: QueueId) -> About {
+        About {
+            id: id.to_string(),
+            ip: self.peer.map(|peer| peer.ip()),
+            hello: text(&self.hello),
+            sender: self.sender.to_string(),
+            recipients: self.recipients.iter().map(ToString::to_string).collect(),
+            user: self.user.clone(),
+        }
+    }
+
     fn event<'l>(&self, log: &'l Log, name: &str) -> Event<'l> {
         let to: Vec<_> = self.recipients.iter().map(|recipient| format!("<{recipient}>")).collect();
         let mut event = log.event(name).field("via", self.kind).field("from", &self.sender);
@@ -436,6 +468,14 @@ impl Transaction {
             text.push(format!("{more} more"));
         }
         text.join(", ")
+    }
+}
+
+/// What scanners have found, now that the content is complete.
+async fn scanned(draft: &mut Draft) -> Verdict {
+    match draft.scan.take() {
+        Some(scan) => scan.finish().await,
+        None => Verdict::Take(Vec::new()),
     }
 }
 

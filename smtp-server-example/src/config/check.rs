@@ -34,11 +34,21 @@ pub(super) fn check(config: &Config) -> Checked {
     (0..config.listener.len()).try_for_each(|i| listener(config, i))?;
     auth(config)?;
     (0..config.user.len()).try_for_each(|i| listed_user(config, i))?;
-    dns(config)
+    neighbours(config)
 }
 
-fn dns(config: &Config) -> Checked {
-    at_least(&[("dns.timeout_seconds", config.dns.timeout_seconds, 1)])?;
+/// RFC 5321 §4.5.3.2.6 has clients wait ten minutes for the reply; two scanners may take as long one after the other.
+const LONGEST_SCAN: u64 = 120;
+
+fn neighbours(config: &Config) -> Checked {
+    at_least(&[
+        ("dns.timeout_seconds", config.dns.timeout_seconds, 1),
+        ("scan.timeout_seconds", config.scan.timeout_seconds, 1),
+    ])?;
+    if config.scan.timeout_seconds > LONGEST_SCAN {
+        let help = format!("use {LONGEST_SCAN} or less: a client waits ten minutes after its dot");
+        return wrong("scan.timeout_seconds", "`timeout_seconds` is too large", help);
+    }
     for (i, list) in config.blocklist.iter().enumerate() {
         if !is_domain(&list.zone) {
             return wrong(format!("blocklist.{i}.zone"), format!("`{}` is no domain", list.zone), NO_DOMAIN);

@@ -225,6 +225,32 @@ pub(super) const KEYS: &[Key] = &[
         "Clients that none of these checks concerns. Loopback, as what runs on this machine is the operator's own.",
     ),
     key(
+        "scan.clamav",
+        "off, IP address and port, or unix:path",
+        "Where clamd listens, which looks for malware: 127.0.0.1:3310 or unix:/run/clamav/clamd.ctl. It reads while the \
+         message comes in; what is infected is refused with 550 5.7.1. Its StreamMaxLength should not be below \
+         `limits.message_octets`.",
+    ),
+    key(
+        "scan.rspamd",
+        "off, IP address and port, or unix:path",
+        "Where rspamd's normal worker listens, which weighs junk: 127.0.0.1:11333. It decides between a mark \
+         (X-Spam-Status), 451 4.7.1 and 550 5.7.1.",
+    ),
+    key(
+        "scan.on_error",
+        "defer or pass",
+        "What happens to a message that can't be scanned, as the scanner is down, slow or answers garbage: 451 4.7.1, or \
+         a mark that says `unscanned`. defer: a scanner comes back, an infection stays. Mail of users is never deferred \
+         for want of rspamd.",
+    ),
+    key(
+        "scan.timeout_seconds",
+        "seconds",
+        "Longest wait for a scanner, each time it has to read or to answer. 60: a large archive takes that, and a client \
+         waits ten minutes (RFC 5321 §4.5.3.2.6).",
+    ),
+    key(
         "listener.kind",
         "mx, submission, submissions or lmtp",
         "Who comes here, one [[listener]] for each address. mx: other servers, with mail for `domains` alone (port \

@@ -55,7 +55,7 @@ async fn told(checks: &Checks, kind: Kind, address: &str, hello: &str) -> Vec<St
     let mut told = Vec::new();
     for stage in [Stage::Connect, Stage::Hello, Stage::Mail, Stage::Rcpt] {
         let said = visit.refusal(stage, if stage == Stage::Connect { b"" } else { hello.as_bytes() }).await;
-        told.push(said.map_or_else(String::new, |refusal| format!("{} {}", refusal.code, refusal.text)));
+        told.push(said.map_or_else(String::new, |refusal| refusal.to_string()));
     }
     watch.abort();
     told

@@ -12,6 +12,7 @@ mod octets;
 mod peers;
 mod queue;
 mod relay;
+mod scanners;
 mod settings;
 mod submission;
 mod users;

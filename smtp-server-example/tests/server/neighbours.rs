@@ -57,7 +57,13 @@ impl Neighbour {
 }
 
 impl Drop for Neighbour {
+    /// Those that have processes of their own end them when they are asked to.
     fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && !matches!(self.child.try_wait(), Ok(Some(_))) {
+            std::thread::yield_now();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -123,6 +129,87 @@ pub(crate) fn rbldnsd(lists: &[(&str, &str)]) -> Option<Neighbour> {
         command.arg(format!("{zone}:{kind}:{}", file.display()));
     }
     Some(Neighbour::start(command, folder, address, "started"))
+}
+
+/// clamd with one signature of its own, for what `malware` holds. It reads no more than 1 MB. None if clamd is missing
+/// and may be.
+pub(crate) fn clamd(malware: &str) -> Option<Neighbour> {
+    let mut command = peer("clamd")?;
+    let (folder, address) = (TempDir::new().unwrap(), free_address());
+    let path = folder.path().display();
+    let sample = folder.path().join("sample");
+    fs::write(&sample, malware).unwrap();
+    let sum = Command::new("md5sum").arg(&sample).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    let sum = sum.split(' ').next().unwrap();
+    fs::create_dir(folder.path().join("db")).unwrap();
+    fs::write(folder.path().join("db/test.hdb"), format!("{sum}:{}:Eicar-Test\n", malware.len())).unwrap();
+    let settings = format!(
+        "DatabaseDirectory {path}/db\nTCPAddr {}\nTCPSocket {}\nForeground yes\nStreamMaxLength 1M\n\
+         TemporaryDirectory {path}\nUser root\n",
+        address.ip(),
+        address.port(),
+    );
+    let settings = if is_root() { settings } else { settings.replace("User root\n", "") };
+    let file = folder.path().join("clamd.conf");
+    fs::write(&file, settings).unwrap();
+    command.arg("--config-file").arg(file);
+    Some(Neighbour::start(command, folder, address, "Self checking every"))
+}
+
+/// Parts of rspamd that would ask the network or keep books.
+const RSPAMD_OFF: &[&str] = &[
+    "antivirus",
+    "arc",
+    "asn",
+    "bayes_expiry",
+    "dkim",
+    "dkim_signing",
+    "dmarc",
+    "elastic",
+    "emails",
+    "fuzzy_check",
+    "hfilter",
+    "history_redis",
+    "maillist",
+    "mime_types",
+    "multimap",
+    "mx_check",
+    "neural",
+    "once_received",
+    "p0f",
+    "phishing",
+    "ratelimit",
+    "rbl",
+    "replies",
+    "spf",
+    "surbl",
+];
+
+/// rspamd with its own rules and no neighbours. None if rspamd is missing and may be.
+pub(crate) fn rspamd() -> Option<Neighbour> {
+    let mut command = peer("rspamd")?;
+    let (folder, address) = (TempDir::new().unwrap(), free_address());
+    let path = folder.path().display();
+    let etc = folder.path().join("etc");
+    assert!(Command::new("cp").args(["-r", "/etc/rspamd"]).arg(&etc).status().unwrap().success());
+    for part in RSPAMD_OFF {
+        fs::write(etc.join(format!("local.d/{part}.conf")), "enabled = false;\n").unwrap();
+    }
+    let settings = format!(
+        ".include \"{path}/etc/common.conf\"\n\
+         options {{ .include \"{path}/etc/options.inc\"\n disable_hyperscan = true; pidfile = \"{path}/pid\"; \
+         dns {{ nameserver = \"127.0.0.1:9\"; timeout = 0.1s; retransmits = 1; }} }}\n\
+         logging {{ type = \"console\"; level = \"info\"; }}\n\
+         worker \"normal\" {{ bind_socket = \"{address}\"; count = 1; }}\n"
+    );
+    let file = folder.path().join("rspamd.conf");
+    fs::write(&file, settings).unwrap();
+    command.args(["-f", "-i", "-c"]).arg(file);
+    for (name, value) in [("DBDIR", ""), ("RUNDIR", ""), ("CONFDIR", "/etc"), ("LOCAL_CONFDIR", "/etc")] {
+        command.arg(format!("--var={name}={path}{value}"));
+    }
+    Some(Neighbour::start(command, folder, address, "listening for control commands"))
 }
 
 fn is_root() -> bool {
