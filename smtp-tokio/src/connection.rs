@@ -457,4 +457,30 @@ mod tests {
             assert!(size_of_val(&future) <= 280, "{}", size_of_val(&future));
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_gives_its_buffers_back_and_keeps_what_came_of_a_line() {
+        use tokio::io::AsyncWriteExt;
+
+        let (mut client, server) = tokio::io::duplex(1_024);
+        let mut connection = Connection::over(server, ServerConfig::new("mx.example").unwrap());
+        let mut wait = async |seconds| {
+            let run = async {
+                while let Ok(Some(step)) = connection.next().await {
+                    step.accept();
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(seconds), run).await;
+            let parts = &mut connection.parts;
+            (parts.buffer.capacity(), parts.session.output().capacity())
+        };
+        assert_eq!(wait(2).await, (0, 0), "greeted");
+        client.write_all(b"EHLO client.example\r\n").await.unwrap();
+        let (octets, replies) = wait(0).await;
+        assert!(octets == 64 && replies > 0, "kept for a second: {octets} {replies}");
+        client.write_all(b"NOOP").await.unwrap();
+        assert_eq!(wait(2).await, (64, 0), "four octets wait");
+        client.write_all(b"\r\n").await.unwrap();
+        assert_eq!(wait(2).await, (0, 0), "answered");
+    }
 }
