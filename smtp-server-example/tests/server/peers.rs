@@ -171,24 +171,28 @@ fn readme_commands() -> Vec<String> {
 }
 
 #[test]
-fn the_readme_begins_with_running_the_server_and_the_tests() {
-    let commands = readme_commands();
-    assert_eq!(commands[0], "cargo run --release -p smtp-server-example -- demo");
-    assert_eq!(commands[1], "scripts/test");
+fn the_readme_says_how_to_run_the_server_and_the_tests() {
+    assert_eq!(readme_commands()[0], "cargo run --release -p smtp-server-example -- demo");
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    assert!(readme.contains("`scripts/test`"));
 }
 
 #[test]
 fn what_the_readme_says_to_type_delivers() {
     let server = Server::demo();
     for (program, user) in [("swaks", "alice"), ("python3", "bob")] {
+        // The second command reads what the first one sent too.
         if peer(program).is_none() {
-            continue;
+            return;
         }
         let commands = readme_commands();
         let command = commands.iter().find(|command| command.starts_with(program)).expect(program);
         let port = server.address.port().to_string();
         assert!(command.contains("2525"), "{command}");
-        succeed(Command::new("sh").arg("-c").arg(command.replace("2525", &port)));
+        // Where `demo` puts mail unless it is told otherwise, and where this one does.
+        let data = server.data.display().to_string();
+        let command = command.replace("2525", &port).replace("mail-data", &data);
+        succeed(Command::new("sh").arg("-c").arg(&command));
         let mail = server.mail(user);
         assert_eq!(mail.len(), 1, "{command}");
         assert!(content(&mail[0]).windows(14).any(|part| part == b"Subject: hello"), "{command}");
