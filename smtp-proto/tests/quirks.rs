@@ -13,6 +13,8 @@ struct Talk {
     close: Option<CloseReason>,
     content: Vec<u8>,
     senders: Vec<String>,
+    /// What each write held.
+    writes: Vec<String>,
     deviations: u64,
 }
 
@@ -25,14 +27,21 @@ fn talk(config: ServerConfig, segments: &[&[u8]], eof: bool) -> Talk {
     let mut session = ServerSession::new(Arc::new(config), Peer::unknown(), Time::ZERO);
     let mut buffer = RecvBuf::default();
     let mut said = Vec::new();
-    let mut talk =
-        Talk { codes: Vec::new(), close: None, content: Vec::new(), senders: Vec::new(), deviations: 0 };
+    let mut talk = Talk {
+        codes: Vec::new(),
+        close: None,
+        content: Vec::new(),
+        senders: Vec::new(),
+        writes: Vec::new(),
+        deviations: 0,
+    };
     let mut segments = segments.iter();
     loop {
         buffer.fit(session.room());
         match session.needs(&buffer.input(), Time::ZERO) {
             Need::Flush => {
                 said.extend_from_slice(session.output());
+                talk.writes.push(String::from_utf8(session.output().to_vec()).unwrap());
                 session.output().clear();
             }
             Need::Input => match segments.next() {
@@ -397,4 +406,27 @@ fn a_client_that_goes_on_after_errors_is_borne_longer_where_told_so_row_79() {
 fn a_client_that_leaves_without_quit_is_no_error_row_81() {
     assert_eq!(talk(config(Leniency::STRICT), &[], true).close, Some(CloseReason::Probe));
     assert_eq!(talk(config(Leniency::STRICT), &[EHLO], true).close, Some(CloseReason::PeerGone));
+}
+
+/// Row 78: clients that understand no reply of several lines, want each in a packet of its own, and need a text behind 354.
+#[test]
+fn who_waits_for_each_reply_gets_one_line_with_text_in_one_write() {
+    let lines: &[&[u8]] = &[
+        b"HELO a.example\r\n",
+        b"MAIL FROM:<a@b.example>\r\n",
+        b"RCPT TO:<c@d.example>\r\n",
+        b"DATA\r\n",
+        b"Subject: hi\r\n\r\n.\r\n",
+        b"QUIT\r\n",
+    ];
+    for leniency in [Leniency::STRICT, Leniency::SUBMISSION, Leniency::DEVICES] {
+        let talk = talk(config(leniency), lines, false);
+        assert_eq!(talk.codes, [250, 250, 250, 354, 250, 221]);
+        assert_eq!(talk.writes.len(), 1 + lines.len(), "{:?}", talk.writes);
+        for write in &talk.writes {
+            let (line, rest) = write.split_once("\r\n").unwrap();
+            assert_eq!(rest, "", "one line: {write:?}");
+            assert!(line.len() > "250 ".len() && line.as_bytes()[3] == b' ', "with text: {line:?}");
+        }
+    }
 }

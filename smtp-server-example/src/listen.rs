@@ -17,6 +17,7 @@ use smtp_tokio::{Handle, Server};
 use crate::config::{Config, Kind, Listener, Place};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::people::People;
+use crate::tls;
 
 /// A listener that is bound.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Door {
     pub(crate) async fn open(
         people: &People,
         listener: &Listener,
-        tls: Option<&Arc<rustls::ServerConfig>>,
+        certificate: Option<&Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Failure> {
         let config = people.config();
         let session = sessions(config, listener.kind, &people.known().mechanisms())?;
@@ -47,10 +48,12 @@ impl Door {
         for proxy in &listener.proxies {
             builder = builder.proxied_from(proxy.address, proxy.prefix);
         }
-        builder = match tls {
-            Some(tls) if listener.kind == Kind::Submissions => builder.implicit_tls(Arc::clone(tls)),
+        builder = match certificate {
+            Some(shown) if listener.kind == Kind::Submissions => builder.implicit_tls(Arc::clone(shown)),
             // A Unix socket leads nowhere that could be listened to.
-            Some(tls) if matches!(listener.address, Place::Tcp(_)) => builder.starttls(Arc::clone(tls)),
+            Some(shown) if matches!(listener.address, Place::Tcp(_)) => {
+                builder.starttls(tls::of_kind(shown, listener.kind))
+            }
             _ => builder,
         };
         let (server, place) = match &listener.address {

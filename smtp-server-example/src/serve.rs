@@ -77,9 +77,8 @@ pub(crate) fn run(
         });
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
-        let handles = doors.iter().map(Door::handle).collect();
-        tokio::spawn(watch_hang_up(hang_up, Arc::clone(&people), handles, log.clone()));
-        let handles = doors.iter().map(|door| (door.kind, door.handle())).collect();
+        let handles: Vec<_> = doors.iter().map(|door| (door.kind, door.handle())).collect();
+        tokio::spawn(watch_hang_up(hang_up, Arc::clone(&people), handles.clone(), log.clone()));
         tokio::spawn(watch_users(Arc::clone(&people), handles, log.clone()));
         let served = serve_all(doors, &service).await;
         mailroom.end().await;
@@ -96,12 +95,12 @@ pub(crate) fn run(
 }
 
 /// Reads the certificate again at SIGHUP, for connections from then on. One that does not do leaves the old one.
-async fn watch_hang_up(mut hang_up: Signal, people: Arc<People>, doors: Vec<Handle>, log: Log) {
+async fn watch_hang_up(mut hang_up: Signal, people: Arc<People>, doors: Vec<(Kind, Handle)>, log: Log) {
     while hang_up.recv().await.is_some() {
         let config = &people.config().tls;
         match tls::load(config) {
             Ok(Some(fresh)) => {
-                doors.iter().for_each(|door| door.reload_tls(Arc::clone(&fresh)));
+                doors.iter().for_each(|(kind, door)| door.reload_tls(tls::of_kind(&fresh, *kind)));
                 log.event("certificate-read").field("file", config.certificate.display());
             }
             Ok(None) => {}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smtp_tokio::tls::{rustls, server_config};
 
-use crate::config::Tls;
+use crate::config::{Kind as ListenerKind, Tls};
 use crate::failure::{Failure, Kind};
 
 /// What listeners shake hands with; `None` where no certificate is set.
@@ -28,6 +28,16 @@ pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failu
             .help("want PEM text: the server's certificate before those that signed it, and its own key")
     })?;
     Ok(Some(Arc::new(made)))
+}
+
+/// The same for listeners of a kind: other servers are shown no session tickets, which upset some of them.
+pub(crate) fn of_kind(tls: &Arc<rustls::ServerConfig>, kind: ListenerKind) -> Arc<rustls::ServerConfig> {
+    if kind != ListenerKind::Mx {
+        return Arc::clone(tls);
+    }
+    let mut config = rustls::ServerConfig::clone(tls);
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
 }
 
 /// Whether others than its owner can read the key's file.

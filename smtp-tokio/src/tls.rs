@@ -119,6 +119,9 @@ impl rustls::server::ResolvesServerCert for Watched {
 /// A configuration from PEM text: the certificate chain, leaf first, and its key (PKCS#8, PKCS#1 or SEC1). TLS 1.2 and
 /// 1.3, no client certificates.
 ///
+/// What it returns may be changed before it is shared. Some senders of mail are upset by session tickets: on port 25 set
+/// `send_tls13_tickets = 0`.
+///
 /// # Errors
 /// When the text holds no certificate or key, or the two don't fit.
 #[cfg(feature = "aws-lc-rs")]

@@ -288,9 +288,14 @@ fn content_filter_keeps_what_clamd_finds_clean() {
         client.expect(&[("DATA", "354"), (content, reply)]);
     }
     assert_eq!(served.join().unwrap()[0], b"Subject: hi\r\n\r\n.dot\r\n");
-    // Nobody listens there any more.
+    // Nobody listens there any more; or another test does by now, which is no scanner.
     client.expect(&envelope);
-    client.expect(&[("DATA", "451"), ("QUIT", "221")]);
+    let mut reply = client.ask("DATA");
+    if reply.starts_with("354") {
+        reply = client.ask("unscanned\r\n.");
+    }
+    assert!(reply.starts_with("451"), "{reply}");
+    client.expect(&[("QUIT", "221")]);
     let kept = names(queue.path());
     assert_eq!(kept.len(), 1, "only what is clean: {kept:?}");
     let mail = std::fs::read_to_string(queue.path().join(&kept[0])).unwrap();

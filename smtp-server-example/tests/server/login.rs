@@ -207,6 +207,25 @@ fn openssl_speaks_with_the_port_that_begins_with_tls() {
     assert!(!said.contains("STARTTLS"), "{said}");
 }
 
+/// Whether openssl is given session tickets behind STARTTLS.
+fn gives_tickets(server: &Server, kind: &str) -> Option<bool> {
+    peer("openssl")?;
+    let mut command = Command::new("sh");
+    let script = "printf 'QUIT\\n' | openssl s_client -starttls smtp -ign_eof -crlf -connect \"$0\" 2>&1";
+    let output = command.args(["-c", script, server.address_of(kind)]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("\n221 2.0.0 "), "{said}");
+    Some(said.contains("New Session Ticket arrived"))
+}
+
+#[test]
+fn other_servers_are_given_no_session_tickets() {
+    let server = Server::demo();
+    let Some(given) = gives_tickets(&server, "mx") else { return };
+    assert!(!given);
+    assert_eq!(gives_tickets(&server, "submission"), Some(true));
+}
+
 /// `serve` with a submission listener that takes log-in in clear, cheap hashes, and `more` settings.
 pub(crate) fn serve(folder: &Path, more: &str) -> Server {
     Server::serve(
