@@ -197,6 +197,13 @@ impl Handle {
         self.sessions.set(config);
     }
 
+    /// Accepts so many connections at a time from now on, in all and from one address, as
+    /// [`max_connections`](Builder::max_connections) and [`max_per_address`](Builder::max_per_address) say. Those that
+    /// are open stay.
+    pub fn reload_limits(&self, max_connections: usize, max_per_address: usize) {
+        self.slots.limit(max_connections, max_per_address);
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.slots.open()

@@ -1,5 +1,6 @@
 //! The settings, and where they come from.
 
+mod change;
 mod check;
 mod document;
 mod keys;

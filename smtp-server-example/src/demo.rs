@@ -36,7 +36,9 @@ pub(crate) fn run(demo: Demo, log: &Log) -> Result<(), Failure> {
     let tls = tls::self_made(&config.hostname, &certificate)?;
     let passwords = USERS.map(|user| (user, demo.password.clone().unwrap_or_else(random_text)));
     let people = People::in_memory(&config, accounts(&config, &passwords)?)?;
-    serve::run(people, log, Some(tls), |doors, people| Some(banner(people, doors, &certificate, &passwords)))
+    serve::run(people, log, Some(tls), None, |doors, people| {
+        Some(banner(people, doors, &certificate, &passwords))
+    })
 }
 
 fn accounts(config: &Config, passwords: &[(&str, String)]) -> Result<Vec<Account>, Failure> {

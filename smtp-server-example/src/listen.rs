@@ -40,7 +40,7 @@ impl Door {
         certificate: Option<&Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Failure> {
         let config = people.config();
-        let session = sessions(config, listener.kind, &people.known().mechanisms())?;
+        let session = sessions(&config, listener.kind, &people.known().mechanisms())?;
         let mut builder = Server::builder(session)
             .max_connections(config.limits.connections)
             .max_per_address(config.limits.connections_per_address)

@@ -51,7 +51,7 @@ impl Login {
                     let tried = attempt.insert(attempt_of(&known, ask.user(), auth.facts()));
                     if people.guard.admits(tried, Instant::now()) {
                         let secret = known.account(ask.user()).and_then(|(_, account)| account.secret());
-                        let right = people.passwords.check(ask.password(), secret).await;
+                        let right = known.passwords.check(ask.password(), secret).await;
                         if right {
                             learn(people, log, ask.user(), ask.password());
                         } else {

@@ -11,6 +11,7 @@ mod failure;
 mod fixups;
 mod gate;
 mod listen;
+mod live;
 mod log;
 mod login;
 mod mailroom;
@@ -67,7 +68,7 @@ fn run(command: Command) -> Result<(), Failure> {
                     let warning = log.event("warning").field("file", config.tls.key.display());
                     warning.field("what", "others can read the private key").field("hint", "chmod 600");
                 }
-                serve::run(people, log, tls, |_, _| None)
+                serve::run(people, log, tls, Some(&serve.config), |_, _| None)
             })
         }
         Command::Queue(command) => print(&queue::command::run(command)?),

@@ -7,7 +7,7 @@ mod passwords;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use smtp_proto::sasl::server::Offer;
@@ -20,6 +20,7 @@ pub(crate) use self::passwords::{Passwords, is_hash, random, random_text};
 use crate::config::{self, Config};
 use crate::directory::{self, Directory, Sources, User};
 use crate::failure::{Failure, Kind};
+use crate::live::Live;
 
 /// An hour, in which messages and recipients are counted.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,23 +28,25 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Everybody, as the settings and the users' file have it now.
 #[derive(Debug)]
 pub(crate) struct Known {
+    config: Arc<Config>,
     pub(crate) directory: Directory,
     /// By the directory's name.
     accounts: HashMap<String, Account>,
     pub(crate) offer: Offer,
     /// Whether every account that can log in has SCRAM keys.
     scram: bool,
+    pub(crate) passwords: Arc<Passwords>,
 }
 
 /// The people of a running server.
 pub(crate) struct People {
-    config: Config,
     /// The users' file; a demonstration has none.
     file: Option<PathBuf>,
     /// Of the file as it was read at the start.
     stamp: Option<Stamp>,
-    known: RwLock<Arc<Known>>,
-    pub(crate) passwords: Passwords,
+    known: Live<Known>,
+    /// Held while it is found out what will be known.
+    renewing: Mutex<()>,
     pub(crate) guard: Guard,
     sent: Mutex<Sent>,
 }
@@ -55,7 +58,16 @@ struct Sent {
 }
 
 impl Known {
-    fn new(config: &Config, accounts: Accounts) -> Result<Self, Failure> {
+    /// `passwords` are those of the same settings, if there are any.
+    fn new(
+        config: &Arc<Config>,
+        accounts: Accounts,
+        passwords: Option<&Arc<Passwords>>,
+    ) -> Result<Self, Failure> {
+        let passwords =
+            passwords.map_or_else(|| Passwords::new(&config.auth).map(Arc::new), |kept| Ok(Arc::clone(kept)));
+        let passwords =
+            passwords.map_err(|what| Failure::new(Kind::Config, format!("below [auth]: {what}")))?;
         let settings = |user: &config::User| User {
             name: user.name.clone(),
             mailbox: user.folder(),
@@ -87,7 +99,8 @@ impl Known {
             accounts.user.iter().any(Account::is_enabled) && !accounts.user.iter().any(Account::lacks_keys);
         let offer = Offer::new(&mechanisms(scram)).scram(accounts.secret(), config.auth.scram_iterations);
         let accounts = accounts.user.into_iter().map(|account| (account.name.to_ascii_lowercase(), account));
-        Ok(Self { directory, accounts: accounts.collect(), offer, scram })
+        let config = Arc::clone(config);
+        Ok(Self { config, directory, accounts: accounts.collect(), offer, scram, passwords })
     }
 
     /// The user that a login name means, with their account.
@@ -100,6 +113,11 @@ impl Known {
     /// The SCRAM keys of a login name.
     pub(crate) fn keys(&self, login: &str) -> Option<ScramKeys> {
         self.account(login).and_then(|(_, account)| account.keys())
+    }
+
+    /// The settings that this is by.
+    pub(crate) const fn config(&self) -> &Arc<Config> {
+        &self.config
     }
 
     /// What may be offered for logging in.
@@ -131,30 +149,29 @@ impl People {
     }
 
     fn new(config: &Config, accounts: Accounts, file: Option<PathBuf>) -> Result<Self, Failure> {
-        let passwords = Passwords::new(&config.auth)
-            .map_err(|what| Failure::new(Kind::Config, format!("below [auth]: {what}")))?;
-        let known = RwLock::new(Arc::new(Known::new(config, accounts)?));
+        let known = Live::new(Known::new(&Arc::new(config.clone()), accounts, None)?);
         let most = &config.submission;
         let sent = Mutex::new(Sent {
             messages: Budget::new(most.messages_per_hour, HOUR),
             recipients: Budget::new(most.recipients_per_hour, HOUR),
         });
         let guard = Guard::new(&config.auth);
-        Ok(Self { config: config.clone(), file, stamp: None, known, passwords, guard, sent })
+        Ok(Self { file, stamp: None, known, renewing: Mutex::default(), guard, sent })
     }
 
     /// Whether a server could run with these accounts.
     pub(crate) fn check(config: &Config, accounts: Accounts) -> Result<(), Failure> {
-        Known::new(config, accounts).map(drop)
+        Known::new(&Arc::new(config.clone()), accounts, None).map(drop)
     }
 
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
+    /// The settings in force now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.known().config)
     }
 
     /// Everybody as of now; hold it for one decision only.
     pub(crate) fn known(&self) -> Arc<Known> {
-        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+        self.known.now()
     }
 
     pub(crate) fn file(&self) -> Option<&Path> {
@@ -166,11 +183,24 @@ impl People {
         self.stamp.clone()
     }
 
-    /// Reads the users' file again. After an error everything stays as it was.
-    pub(crate) fn reload(&self) -> Result<(), Failure> {
+    /// Reads the users' file again and goes by other settings, if `first` has no objection to who will be known.
+    /// After an error everything stays as it was.
+    pub(crate) fn renew(
+        &self,
+        config: &Arc<Config>,
+        first: impl FnOnce(&Known) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let _alone = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.known();
         let Some(file) = &self.file else { return Ok(()) };
-        let known = Known::new(&self.config, Accounts::read(file)?)?;
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        let kept = (before.config.auth == config.auth).then_some(&before.passwords);
+        let known = Known::new(config, Accounts::read(file)?, kept)?;
+        first(&known)?;
+        self.known.set(known);
+        self.guard.limit(&config.auth);
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.messages.limit(config.submission.messages_per_hour, HOUR);
+        sent.recipients.limit(config.submission.recipients_per_hour, HOUR);
         Ok(())
     }
 
@@ -179,14 +209,14 @@ impl People {
         let Some(file) = &self.file else { return Ok(()) };
         let known = self.known();
         let Some((_, account)) = known.account(name) else { return Ok(()) };
-        let stale = account.password.clone().filter(|hash| !self.passwords.is_current(hash));
-        let keys = account.keys().filter(|keys| self.passwords.are_current(keys));
+        let stale = account.password.clone().filter(|hash| !known.passwords.is_current(hash));
+        let keys = account.keys().filter(|keys| known.passwords.are_current(keys));
         if stale.is_none() && keys.is_some() {
             return Ok(());
         }
         let failed = |what| Failure::new(Kind::System, format!("can't keep what `{name}` proved: {what}"));
-        let keys = keys.map_or_else(|| self.passwords.keys(password), Ok).map_err(failed)?;
-        let fresh = stale.as_ref().map(|_| self.passwords.hash(password)).transpose().map_err(failed)?;
+        let keys = keys.map_or_else(|| known.passwords.keys(password), Ok).map_err(failed)?;
+        let fresh = stale.as_ref().map(|_| known.passwords.hash(password)).transpose().map_err(failed)?;
         Accounts::edit(file, |accounts| {
             // Somebody may have set another password meanwhile: theirs stands.
             if let Some(now) = accounts.find_mut(&account.name).filter(|now| now.password == account.password)

@@ -1,5 +1,7 @@
 //! From settings to running listeners, and back to rest.
 
+mod reload;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,19 +11,20 @@ use smtp_tokio::Handle;
 use smtp_tokio::tls::rustls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, Kind};
+use self::reload::{Running, Tests};
+use crate::config::Config;
 use crate::dns::{Ourselves, Resolver, ResolverSettings};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Action, Gate};
-use crate::listen::{self, Door};
+use crate::listen::Door;
+use crate::live::Live;
 use crate::log::Log;
 use crate::mailroom;
-use crate::people::{People, Stamp};
+use crate::people::People;
 use crate::queue_id::QueueIds;
 use crate::scan::Scanners;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
-use crate::tls;
 
 /// How long the process waits at its end for a disk that does not answer.
 const LAST_WRITES: Duration = Duration::from_secs(5);
@@ -32,16 +35,18 @@ const USERS_WATCH: Duration = Duration::from_secs(1);
 /// The exit code after a second Ctrl-C or SIGTERM: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
 
-/// Runs until a signal ends it. `banner` gets the addresses it listens on.
+/// Runs until a signal ends it. `source` is the file that SIGHUP has it read again; `banner` gets the addresses it
+/// listens on.
 pub(crate) fn run(
     people: People,
     log: &Log,
     tls: Option<Arc<rustls::ServerConfig>>,
+    source: Option<&Path>,
     banner: impl FnOnce(&[Door], &People) -> Option<String>,
 ) -> Result<(), Failure> {
     let people = Arc::new(people);
     let config = people.config();
-    let store = Maildirs::new(RealDisk, &config.data, &config.hostname);
+    let store = Arc::new(Maildirs::new(RealDisk, &config.data, &config.hostname));
     store.prepare(&people.known().directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
     let opened = mailroom::open(&people, log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -51,7 +56,8 @@ pub(crate) fn run(
     let result = runtime.block_on(async {
         let (signals, hang_up) = (Signals::new()?, listen_for(SignalKind::hangup())?);
         let ids = Arc::new(QueueIds::new());
-        let (mailroom, writer) = mailroom::begin(opened, &people, Arc::new(store), &ids, log)?;
+        let (mailroom, writer) =
+            mailroom::begin(opened, &people, Arc::<Maildirs<_>>::clone(&store), &ids, log)?;
         let mut doors = Vec::new();
         for listener in &config.listener {
             doors.push(Door::open(&people, listener, tls.as_ref()).await?);
@@ -64,22 +70,29 @@ pub(crate) fn run(
         if let Some(text) = text {
             log.text(text);
         }
-        let gate = gate(config, log)?;
-        tokio::spawn(Arc::clone(&gate).watch());
+        let gate = gate(&config, log)?;
+        let tests = Tests::default();
+        tests.begin(Arc::clone(&gate));
         let service = Arc::new(Service {
             host: config.hostname.clone(),
-            gate,
+            gate: Live::new(gate),
             people: Arc::clone(&people),
             queue: mailroom.queue.clone(),
-            scanners: Scanners::new(config.scan.clone(), log.clone()),
+            scanners: Live::new(Scanners::new(config.scan.clone(), log.clone())),
             ids,
             log: log.clone(),
         });
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
-        let handles: Vec<_> = doors.iter().map(|door| (door.kind, door.handle())).collect();
-        tokio::spawn(watch_hang_up(hang_up, Arc::clone(&people), handles.clone(), log.clone()));
-        tokio::spawn(watch_users(Arc::clone(&people), handles, log.clone()));
+        let running = Arc::new(Running {
+            service: Arc::clone(&service),
+            doors: doors.iter().map(|door| (door.kind, door.handle())).collect(),
+            store,
+            source: source.map(Path::to_owned),
+            tests,
+        });
+        tokio::spawn(Arc::clone(&running).watch_hang_up(hang_up));
+        tokio::spawn(running.watch_users());
         let served = serve_all(doors, &service).await;
         mailroom.end().await;
         served.map(|()| writer)
@@ -92,46 +105,6 @@ pub(crate) fn run(
     });
     log.event("stopped");
     result
-}
-
-/// Reads the certificate again at SIGHUP, for connections from then on. One that does not do leaves the old one.
-async fn watch_hang_up(mut hang_up: Signal, people: Arc<People>, doors: Vec<(Kind, Handle)>, log: Log) {
-    while hang_up.recv().await.is_some() {
-        let config = &people.config().tls;
-        match tls::load(config) {
-            Ok(Some(fresh)) => {
-                doors.iter().for_each(|(kind, door)| door.reload_tls(tls::of_kind(&fresh, *kind)));
-                log.event("certificate-read").field("file", config.certificate.display());
-            }
-            Ok(None) => {}
-            Err(error) => drop(log.event("certificate-not-read").field("error", error)),
-        }
-    }
-}
-
-/// Reads the users' file again when it has changed, and offers what they can log in with by then.
-async fn watch_users(people: Arc<People>, doors: Vec<(Kind, Handle)>, log: Log) {
-    let Some(file) = people.file() else { return };
-    let mut seen = people.stamp();
-    let mut ticks = tokio::time::interval(USERS_WATCH);
-    loop {
-        ticks.tick().await;
-        let now = Some(Stamp::of(file));
-        if std::mem::replace(&mut seen, now.clone()) == now {
-            continue;
-        }
-        let again = people.reload().and_then(|()| {
-            let mechanisms = people.known().mechanisms();
-            doors.iter().try_for_each(|(kind, handle)| {
-                handle.reload_sessions(listen::sessions(people.config(), *kind, &mechanisms)?);
-                Ok(())
-            })
-        });
-        match again {
-            Ok(()) => drop(log.event("users-read").field("file", file.display())),
-            Err(error) => drop(log.event("users-not-read").field("error", error)),
-        }
-    }
 }
 
 /// What is looked at when somebody connects. DNS is set up only if something is to be asked.

@@ -15,6 +15,7 @@ use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER, User};
 use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
+use crate::live::Live;
 use crate::log::{Event, Log};
 use crate::login::Login;
 use crate::people::{People, random_text};
@@ -52,10 +53,10 @@ const REFUSED_NAMED: usize = 5;
 /// What all sessions share.
 pub(crate) struct Service {
     pub(crate) host: String,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Live<Gate>,
     pub(crate) people: Arc<People>,
     pub(crate) queue: Queue,
-    pub(crate) scanners: Scanners,
+    pub(crate) scanners: Live<Scanners>,
     pub(crate) ids: Arc<QueueIds>,
     pub(crate) log: Log,
 }
@@ -116,13 +117,13 @@ impl Service {
     async fn converse(&self, connection: &mut Connection, kind: Kind) -> std::io::Result<()> {
         let mut transaction: Option<Transaction> = None;
         let mut login = Login::default();
-        let mut visit = self.gate.visit(kind, None);
+        let mut visit = self.gate.now().visit(kind, None);
         while let Some(step) = connection.next().await? {
             match step {
                 Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
                 Step::Connect(connect) => {
                     // Only now is it known for whom a balancer speaks.
-                    visit = self.gate.visit(kind, connect.facts().peer().remote());
+                    visit = self.gate.now().visit(kind, connect.facts().peer().remote());
                     match visit.refusal(Stage::Connect, b"").await {
                         Some(refusal) => connect.hang_up(&refusal.reply()),
                         None => connect.accept(),
@@ -261,7 +262,7 @@ impl Service {
                 Some(Fixups::new(Given { date, message_id, sender: transaction.sender.clone() }));
         }
         let tls = facts.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher));
-        let scan = self.scanners.begin(transaction.about(id));
+        let scan = self.scanners.now().begin(transaction.about(id));
         transaction.draft =
             Some(Draft { id, arrived, prefix, tls, intake: self.queue.intake(id), scan: Some(scan) });
     }

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Connections that are open, in all and by address.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    total: usize,
-    per_address: usize,
     open: Mutex<Open>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
+    most: usize,
+    most_per_address: usize,
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -27,20 +27,28 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    pub(crate) fn new(total: usize, per_address: usize) -> Arc<Self> {
-        Arc::new(Self { total, per_address, open: Mutex::default() })
+    pub(crate) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
+        let open = Open { most, most_per_address, total: 0, by_address: HashMap::new() };
+        Arc::new(Self { open: Mutex::new(open) })
+    }
+
+    /// Other limits from now on. Connections that are over them already stay.
+    pub(crate) fn limit(&self, most: usize, most_per_address: usize) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        (open.most, open.most_per_address) = (most, most_per_address);
     }
 
     /// A place for a connection from `address`; `None` when there is none left.
     pub(crate) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Slot> {
         let key = address.map(network);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= self.total {
+        if open.total >= open.most {
             return None;
         }
+        let most = open.most_per_address;
         if let Some(key) = key {
             let held = open.by_address.entry(key).or_default();
-            if *held >= self.per_address {
+            if *held >= most {
                 return None;
             }
             *held += 1;
@@ -96,6 +104,19 @@ mod tests {
         drop(second);
         assert_eq!(slots.open(), 0);
         assert!(slots.open.lock().unwrap().by_address.is_empty(), "nothing is kept of those who left");
+    }
+
+    #[test]
+    fn other_limits_hold_for_those_who_come_from_then_on() {
+        let slots = Slots::new(2, 2);
+        let held = [1, 2].map(|_| slots.take(None).unwrap());
+        slots.limit(1, 1);
+        assert!(slots.take(None).is_none(), "two are open, and stay open");
+        drop(held);
+        let _one = slots.take(Some([127, 0, 0, 1].into())).unwrap();
+        slots.limit(3, 1);
+        assert!(slots.take(Some([127, 0, 0, 1].into())).is_none(), "one per address now");
+        assert!(slots.take(Some([127, 0, 0, 2].into())).is_some());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::Config;
+use super::change::is_live;
 use super::table::{KEYS, Key, LISTS, OPTIONAL};
 
 /// The keys of the table `section`; those outside any table for "".
@@ -29,7 +30,9 @@ impl Key {
     }
 
     fn comment(&self, out: &mut String) {
-        let text = format!("{} [{}{}]", self.why, self.unit, if self.required { ", required" } else { "" });
+        let required = if self.required { ", required" } else { "" };
+        let restart = if is_live(self.path) { "" } else { ", needs a restart" };
+        let text = format!("{} [{}{required}{restart}]", self.why, self.unit);
         let mut line = String::from("#");
         for word in text.split(' ') {
             if line.len() + 1 + word.len() > 100 {
@@ -185,7 +188,8 @@ mod tests {
             let line = format!("{} = ", key.name());
             assert!(shown.contains(&line), "{} is missing in\n{shown}", key.path);
             let unit = key.unit.split(' ').next_back().unwrap();
-            assert!(shown.contains(&format!("{unit}]")) || shown.contains(&format!("{unit}, required]")));
+            let ends = ["]", ", required]", ", needs a restart]", ", required, needs a restart]"];
+            assert!(ends.iter().any(|end| shown.contains(&format!("{unit}{end}"))), "no unit: {}", key.path);
             assert!(key.why.len() > 20 && key.why.ends_with('.'), "{} has no reason", key.path);
         }
     }

@@ -20,6 +20,11 @@ impl<K: Eq + Hash + Clone> Budget<K> {
         Self { most, span, spent: HashMap::new() }
     }
 
+    /// Other bounds from now on. What is spent stays spent.
+    pub(crate) fn limit(&mut self, most: u32, span: Duration) {
+        (self.most, self.span) = (most, span);
+    }
+
     /// How much is spent.
     pub(crate) fn spent(&self, key: &K, now: Instant) -> u32 {
         let entry = self.spent.get(key).filter(|(_, began)| now.duration_since(*began) < self.span);
@@ -69,6 +74,16 @@ mod tests {
         assert!(budget.is_spent(&"a", start + Duration::from_secs(59)) && !budget.is_spent(&"b", start));
         assert!(!budget.is_spent(&"a", start + Duration::from_secs(60)), "a minute after the first");
         assert_eq!(budget.spend("a", 1, start + Duration::from_secs(60)), 1);
+    }
+
+    #[test]
+    fn other_bounds_forget_nothing() {
+        let (mut budget, start) = (Budget::new(2, Duration::from_secs(60)), Instant::now());
+        budget.spend("a", 2, start);
+        budget.limit(3, Duration::from_secs(60));
+        assert!(!budget.is_spent(&"a", start), "one more is allowed");
+        budget.limit(1, Duration::from_secs(60));
+        assert!(budget.is_spent(&"a", start) && !budget.is_spent(&"b", start));
     }
 
     #[test]

@@ -17,12 +17,12 @@ const REMEMBERED: usize = 10_000;
 
 /// Whether somebody may try a password, and what became of it.
 pub(crate) struct Guard {
-    delay: Duration,
     counts: Mutex<Counts>,
     hasher: RandomState,
 }
 
 struct Counts {
+    delay: Duration,
     addresses: Budget<IpAddr>,
     accounts: Budget<String>,
     /// Passwords that were wrong before: a device that keeps trying its old one is no attack.
@@ -62,8 +62,8 @@ impl Guard {
     pub(crate) fn new(auth: &Auth) -> Self {
         let span = Duration::from_secs(auth.failure_window_seconds);
         Self {
-            delay: Duration::from_millis(auth.failure_delay_ms),
             counts: Mutex::new(Counts {
+                delay: Duration::from_millis(auth.failure_delay_ms),
                 addresses: Budget::new(auth.failures_per_address, span),
                 accounts: Budget::new(auth.failures_per_account, span),
                 wrong: HashSet::new(),
@@ -71,6 +71,15 @@ impl Guard {
             }),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Other bounds from now on. What is counted stays counted.
+    pub(crate) fn limit(&self, auth: &Auth) {
+        let span = Duration::from_secs(auth.failure_window_seconds);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.delay = Duration::from_millis(auth.failure_delay_ms);
+        counts.addresses.limit(auth.failures_per_address, span);
+        counts.accounts.limit(auth.failures_per_account, span);
     }
 
     /// Whether a password may be tried at all.
@@ -100,7 +109,7 @@ impl Guard {
         let cost = u32::from(!again);
         let by_account = counts.accounts.spend(attempt.account.clone(), cost, now);
         let by_address = attempt.address.map_or(0, |address| counts.addresses.spend(address, cost, now));
-        self.delay.saturating_mul(by_account.max(by_address).max(1)).min(LONGEST_DELAY)
+        counts.delay.saturating_mul(by_account.max(by_address).max(1)).min(LONGEST_DELAY)
     }
 
     /// It was right. Failures stay counted: else one account of their own would give an attacker new tries.

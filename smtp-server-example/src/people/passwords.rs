@@ -13,6 +13,7 @@ use crate::config::Auth;
 const SALT: usize = 16;
 
 /// Hashes and checks passwords, at the cost that the settings say.
+#[derive(Debug)]
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
     scram_iterations: u32,

@@ -146,7 +146,7 @@ fn a_new_certificate_is_shown_after_sighup_and_a_bad_one_is_not() {
     connect(&first).unwrap_err();
     fs::write(folder.path().join("certificate.pem"), "half a file").unwrap();
     server.signal("HUP");
-    assert!(server.line(" certificate-not-read ").contains("certificate.pem"));
+    assert!(server.line(" settings-not-read ").contains("certificate.pem"));
     connect(&second).unwrap();
 }
 

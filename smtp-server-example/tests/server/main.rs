@@ -12,6 +12,7 @@ mod octets;
 mod peers;
 mod queue;
 mod relay;
+mod reload;
 mod scanners;
 mod settings;
 mod submission;

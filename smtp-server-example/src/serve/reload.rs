@@ -1,0 +1,141 @@
+//! What a running server can be told anew.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use smtp_proto::server::ServerConfig;
+use smtp_tokio::Handle;
+use tokio::signal::unix::Signal;
+use tokio::task::JoinHandle;
+
+use super::{gate, no_folder};
+use crate::config::{Config, Kind};
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::listen;
+use crate::log::Log;
+use crate::people::{Known, Stamp};
+use crate::scan::Scanners;
+use crate::session::Service;
+use crate::store::{Maildirs, RealDisk};
+use crate::tls;
+
+/// Everything that new settings reach.
+pub(super) struct Running {
+    pub(super) service: Arc<Service>,
+    pub(super) doors: Vec<(Kind, Handle)>,
+    pub(super) store: Arc<Maildirs<RealDisk>>,
+    /// The settings' file; a demonstration has none.
+    pub(super) source: Option<PathBuf>,
+    pub(super) tests: Tests,
+}
+
+/// The task that tests blocklists.
+#[derive(Debug, Default)]
+pub(super) struct Tests(Mutex<Option<JoinHandle<()>>>);
+
+impl Tests {
+    /// Tests those of `gate` from now on, and no others.
+    pub(super) fn begin(&self, gate: Arc<Gate>) {
+        let task = tokio::spawn(gate.watch());
+        if let Some(before) = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(task) {
+            before.abort();
+        }
+    }
+}
+
+impl Running {
+    /// Reads settings and certificate again at SIGHUP, for connections from then on.
+    pub(super) async fn watch_hang_up(self: Arc<Self>, mut hang_up: Signal) {
+        while hang_up.recv().await.is_some() {
+            // Nothing here waits for a peer, but it reads files.
+            let running = Arc::clone(&self);
+            let _ = tokio::task::spawn_blocking(move || running.reload()).await;
+        }
+    }
+
+    /// Reads the users' file again when it has changed, and offers what they can log in with by then.
+    pub(super) async fn watch_users(self: Arc<Self>) {
+        let people = &self.service.people;
+        let Some(file) = people.file() else { return };
+        let mut seen = people.stamp();
+        let mut ticks = tokio::time::interval(super::USERS_WATCH);
+        loop {
+            ticks.tick().await;
+            let now = Some(Stamp::of(file));
+            if std::mem::replace(&mut seen, now.clone()) == now {
+                continue;
+            }
+            let config = people.config();
+            match people.renew(&config, |known| self.offer(known)) {
+                Ok(()) => drop(self.log().event("users-read").field("file", file.display())),
+                Err(error) => drop(self.log().event("users-not-read").field("error", error)),
+            }
+        }
+    }
+
+    /// All of it or nothing: after an error everything is as it was.
+    fn reload(&self) {
+        match self.try_reload() {
+            Ok(()) => {}
+            Err(error) => {
+                let event = self.log().event("settings-not-read").field("error", error);
+                event.field("hint", "the settings of before stay in force");
+            }
+        }
+    }
+
+    fn try_reload(&self) -> Result<(), Failure> {
+        let people = &self.service.people;
+        let before = people.config();
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        let renewed = before.renewed(&Config::read(source)?)?;
+        let config = Arc::new(renewed.config);
+        let certificate = tls::load(&config.tls)?;
+        let looks = |config: &Config| {
+            (config.checks.clone(), config.blocklist.clone(), config.dns.clone(), config.domains.clone())
+        };
+        let other_gate = (looks(&before) != looks(&config)).then(|| gate(&config, self.log())).transpose()?;
+        people.renew(&config, |known| self.offer(known))?;
+        // From here on nothing can fail.
+        if let Some(gate) = other_gate {
+            self.tests.begin(Arc::clone(&gate));
+            self.service.gate.set(gate);
+        }
+        self.service.scanners.set(Scanners::new(config.scan.clone(), self.log().clone()));
+        for (kind, door) in &self.doors {
+            door.reload_limits(config.limits.connections, config.limits.connections_per_address);
+            if let Some(fresh) = &certificate {
+                door.reload_tls(tls::of_kind(fresh, *kind));
+            }
+        }
+        let event = self.log().event("settings-read").field("file", source.display());
+        event.field("changed", renewed.changed.join(","));
+        if certificate.is_some() {
+            self.log().event("certificate-read").field("file", config.tls.certificate.display());
+        }
+        if !renewed.waiting.is_empty() {
+            let keys = renewed.waiting.join(",");
+            self.log().event("warning").field("what", "needs a restart").field("keys", keys);
+        }
+        Ok(())
+    }
+
+    /// Makes the mailboxes of those who will be known, and has sessions from now on offer what they can log in with.
+    fn offer(&self, known: &Known) -> Result<(), Failure> {
+        let mechanisms = known.mechanisms();
+        let sessions = |(kind, _): &(Kind, Handle)| listen::sessions(known.config(), *kind, &mechanisms);
+        let sessions: Vec<ServerConfig> = self.doors.iter().map(sessions).collect::<Result<_, _>>()?;
+        self.store.prepare(&known.directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
+        for ((_, door), sessions) in self.doors.iter().zip(sessions) {
+            door.reload_sessions(sessions);
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> &Log {
+        &self.service.log
+    }
+}
