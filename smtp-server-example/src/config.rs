@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::check::user as check_user;
 use self::document::Document;
 pub(crate) use self::keys::{defaults, example, render};
-pub(crate) use self::sections::{Alias, Auth, Kind, Limits, Listener, Network, Place, Submission, Tls, User};
+pub(crate) use self::sections::{
+    Alias, Auth, Delivery, Domain, Kind, Limits, Listener, Network, Place, Submission, Tls, User,
+};
 use crate::blocklists::List;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Checks, Dns};
@@ -30,6 +32,7 @@ use crate::scan::ScanSettings as Scan;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) hostname: String,
+    #[serde(default)]
     pub(crate) domains: Vec<String>,
     #[serde(default = "default_data")]
     pub(crate) data: PathBuf,
@@ -57,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) blocklist: Vec<List>,
     #[serde(default = "default_listeners")]
     pub(crate) listener: Vec<Listener>,
+    #[serde(default)]
+    pub(crate) domain: Vec<Domain>,
     #[serde(default)]
     pub(crate) user: Vec<User>,
     #[serde(default)]
@@ -98,6 +103,7 @@ impl Config {
             scan: Scan::default(),
             blocklist: vec![List::new("bl.example.org")],
             listener: default_listeners(),
+            domain: vec![Domain { name: "example.test".to_owned(), delivery: Delivery::Maildir }],
             user: ["alice", "bob", "postmaster"].map(User::named).to_vec(),
             alias: vec![Alias { address: "info".to_owned(), to: vec!["alice".to_owned(), "bob".to_owned()] }],
         }
@@ -118,10 +124,28 @@ impl Config {
     fn parse(file: &str, text: &str) -> Result<Self, Failure> {
         let document = Document::parse(file, text)?;
         document.refuse_unknown_keys()?;
-        let config: Self = document.read()?;
+        let mut config: Self = document.read()?;
+        config.list_all_domains();
         check::check(&config)
             .map_err(|wrong| document.wrong(&wrong.path, &wrong.what).help(wrong.help))
             .map(|()| config)
+    }
+}
+
+impl Config {
+    /// Those that have settings of their own are ours too.
+    fn list_all_domains(&mut self) {
+        for domain in &self.domain {
+            if !self.domains.iter().any(|listed| listed.eq_ignore_ascii_case(&domain.name)) {
+                self.domains.push(domain.name.clone());
+            }
+        }
+    }
+
+    /// Who puts mail for this domain of ours into mailboxes.
+    pub(crate) fn delivery(&self, domain: &str) -> &Delivery {
+        let own = self.domain.iter().find(|own| own.name.eq_ignore_ascii_case(domain));
+        own.map_or(&Delivery::Maildir, |own| &own.delivery)
     }
 }
 

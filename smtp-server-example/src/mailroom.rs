@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use smtp_proto::wire::path::Mailbox;
+use smtp_tokio::ClientConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::directory::{Found, User};
+use crate::directory::Found;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
 use crate::queue::{
-    self, Local, Mailboxes, Nowhere, Opened, Policy, Queue, RouteKey, StoreError, Surroundings, Trouble,
-    WriterThread,
+    self, Lmtp, Local, Mailboxes, Nowhere, Opened, Policy, Queue, RouteKey, StoreError, Surroundings,
+    Trouble, WriterThread,
 };
 use crate::queue_id::QueueIds;
-use crate::store::Store;
+use crate::store::{RealDisk, Store};
 
 /// The queue's folder below the mail folder. No user's mailbox has that name unless somebody wants it so.
 const FOLDER: &str = ".queue";
@@ -71,7 +72,7 @@ pub(crate) fn begin(
         log: log.clone(),
         ids: Arc::clone(ids),
         way: Arc::new(move |address| way(&known, address)),
-        local: Arc::new(Local::new(store, Arc::clone(people), opened.spool.clone())),
+        local: Arc::new(mailboxes(store, people, &opened)?),
         remote: Arc::new(Nowhere),
     };
     let (queue, runner, writer) = opened.begin(with, Timestamp::now()).map_err(broken)?;
@@ -96,22 +97,25 @@ fn way(people: &People, address: &str) -> RouteKey {
     let Ok(mailbox) = Mailbox::parse(address.as_bytes()) else { return RouteKey::local() };
     match people.known().directory.find(mailbox) {
         // Where nobody has that name, the mailboxes say so.
-        Found::Here(_) | Found::NoUser => RouteKey::local(),
+        Found::Here(targets) => people.way_home(address, targets.users.first().map(Arc::as_ref)),
+        Found::NoUser => RouteKey::local(),
         Found::Foreign => RouteKey::domain(address.rsplit('@').next().unwrap_or(address)),
     }
 }
 
-impl Mailboxes for People {
-    fn of(&self, address: &str, user: Option<&str>) -> Vec<Arc<User>> {
-        let known = self.known();
-        if let Some(name) = user {
-            return known.directory.login(name).cloned().into_iter().collect();
-        }
-        match Mailbox::parse(address.as_bytes()).map(|mailbox| known.directory.find(mailbox)) {
-            Ok(Found::Here(targets)) => targets.users.clone(),
-            _ => Vec::new(),
-        }
-    }
+/// Delivery to the mailboxes here, by whomever.
+fn mailboxes(
+    store: Arc<dyn Store>,
+    people: &Arc<People>,
+    opened: &Opened,
+) -> Result<Mailboxes<RealDisk, People>, Failure> {
+    let host = &people.config().hostname;
+    let lmtp = ClientConfig::lmtp(host)
+        .map_err(|error| Failure::new(Kind::Config, format!("`hostname`: {host}: {error}")))?;
+    let (spool, most) = (&opened.spool, Policy::default().per_route);
+    let local = Local::new(store, Arc::clone(people), spool.clone());
+    let lmtp = Lmtp::new(lmtp, Arc::clone(people), spool.clone(), most);
+    Ok(Mailboxes::new(Arc::clone(people), local, lmtp))
 }
 
 /// A fault of the queue, for whoever starts the server.

@@ -10,6 +10,7 @@ mod dns;
 mod failure;
 mod fixups;
 mod gate;
+mod homes;
 mod listen;
 mod live;
 mod log;

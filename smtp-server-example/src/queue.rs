@@ -7,7 +7,7 @@
 //!                       Schedule: what is due, in turn by destination  (RAM, no clock)
 //!                          |  Job
 //!                          v
-//!                       Transport: Maildir, later LMTP and SMTP --Report--> settle --> Writer
+//!                       Transport: Maildir, LMTP, later SMTP --Report--> settle --> Writer
 //! ```
 //!
 //! Everything that decides takes time as an argument; what blocks is behind [`Store`](store::Store) and
@@ -15,10 +15,13 @@
 
 mod admin;
 pub(crate) mod command;
+mod content;
 mod control;
 mod dsn;
 mod filter;
+mod home;
 mod intake;
+mod lmtp;
 mod local;
 mod lock;
 mod loops;
@@ -37,8 +40,10 @@ mod writer;
 mod conformance;
 
 pub(crate) use self::control::listen;
+pub(crate) use self::home::{Home, Homes, Mailboxes};
 pub(crate) use self::intake::Intake;
-pub(crate) use self::local::{Local, Mailboxes, Nowhere};
+pub(crate) use self::lmtp::Lmtp;
+pub(crate) use self::local::{Local, Nowhere};
 pub(crate) use self::loops::MOST_HOPS;
 pub(crate) use self::model::{BodyType, Envelope, Kind, NewDelivery, NewRcpt, RouteKey};
 pub(crate) use self::policy::{Policy, after};

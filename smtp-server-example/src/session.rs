@@ -71,9 +71,9 @@ struct Transaction {
     sender: ReversePathBuf,
     /// The recipients taken, as they were given.
     recipients: Vec<MailboxBuf>,
-    /// Whom they stand for, each mailbox once.
-    to: Vec<Arc<User>>,
-    rcpts: Vec<NewRcpt>,
+    /// Whom they stand for and by which way, each mailbox once.
+    to: Vec<(RouteKey, Arc<User>)>,
+    deliveries: Vec<NewDelivery>,
     said: Said,
     refused: Vec<(MailboxBuf, u16)>,
     refused_count: usize,
@@ -224,14 +224,12 @@ impl Service {
             Found::Here(targets) if targets.remote.is_empty() => {
                 transaction.recipients.push(mailbox.to_owned());
                 for user in &targets.users {
-                    if !transaction.to.iter().any(|known| known.mailbox == user.mailbox) {
-                        transaction.to.push(Arc::clone(user));
-                        transaction.rcpts.push(NewRcpt {
-                            address: mailbox.as_str().to_owned(),
-                            user: Some(user.name.clone()),
-                            orcpt: params.orcpt().map(|orcpt| orcpt_text(&orcpt)),
-                            notify: params.notify(),
-                        });
+                    let way = self.people.way_home(mailbox.as_str(), Some(user));
+                    let same =
+                        |(known, other): &(_, Arc<User>)| *known == way && other.mailbox == user.mailbox;
+                    if !transaction.to.iter().any(same) {
+                        transaction.to.push((way.clone(), Arc::clone(user)));
+                        transaction.add(way, mailbox, params, Some(user.name.clone()));
                     }
                 }
                 return Ok(());
@@ -305,12 +303,10 @@ impl Service {
             }
         };
         let envelope = transaction.envelope(&draft, self.queue.policy());
-        let delivery = NewDelivery {
-            route: RouteKey::local(),
-            warn: Some(after(draft.arrived, self.queue.policy().warn)),
-            rcpts: std::mem::take(&mut transaction.rcpts),
-        };
-        let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, vec![delivery]).await;
+        let mut deliveries = std::mem::take(&mut transaction.deliveries);
+        let warn = after(draft.arrived, self.queue.policy().warn);
+        deliveries.iter_mut().for_each(|delivery| delivery.warn = Some(warn));
+        let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, deliveries).await;
         let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
         match stored {
             Ok(_committed) => {
@@ -366,13 +362,27 @@ impl Transaction {
             sender: mail.sender().to_owned(),
             recipients: Vec::new(),
             to: Vec::new(),
-            rcpts: Vec::new(),
+            deliveries: Vec::new(),
             said,
             refused: Vec::new(),
             refused_count: 0,
             draft: None,
             fixups: None,
             outcome: None,
+        }
+    }
+
+    /// Adds a recipient to the delivery that goes this way.
+    fn add(&mut self, way: RouteKey, mailbox: Mailbox<'_>, params: RcptParams<'_>, user: Option<String>) {
+        let rcpt = NewRcpt {
+            address: mailbox.as_str().to_owned(),
+            user,
+            orcpt: params.orcpt().map(|orcpt| orcpt_text(&orcpt)),
+            notify: params.notify(),
+        };
+        match self.deliveries.iter_mut().find(|delivery| delivery.route == way) {
+            Some(delivery) => delivery.rcpts.push(rcpt),
+            None => self.deliveries.push(NewDelivery { route: way, warn: None, rcpts: vec![rcpt] }),
         }
     }
 

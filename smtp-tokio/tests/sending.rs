@@ -352,12 +352,15 @@ async fn lmtp_over_a_unix_socket_answers_for_each_recipient() {
             }
         }
     });
-    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
-    let mut client = Client::over(stream, ClientConfig::lmtp("mx.example").unwrap()).await.unwrap();
+    let store = format!("unix:{}", path.display());
+    let pool = Pool::to(Client::to(store, ClientConfig::lmtp("mx.example").unwrap())).build();
     let to = ["a@store.example", "b@store.example", "c@store.example"].map(mailbox);
-    let outcomes = client.send(&Envelope::new(&mailbox("me@client.example")).to(&to), TEXT).await;
-    assert_eq!(codes(&outcomes), [250, 451, 250]);
-    client.quit().await;
+    for _ in 0..2 {
+        let outcomes = pool.send(&Envelope::new(&mailbox("me@client.example")).to(&to), TEXT).await;
+        assert_eq!(codes(&outcomes), [250, 451, 250]);
+    }
+    assert_eq!((pool.stats().connected, pool.stats().reused), (1, 1));
+    pool.close_idle().await;
     server.await.unwrap();
 }
 

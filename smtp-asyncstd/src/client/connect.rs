@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use async_std::net::{TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+use async_std::os::unix::net::UnixStream;
 use async_std::task::spawn_blocking;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::AsyncWriteExt;
@@ -114,7 +116,8 @@ pub struct Connect {
 }
 
 impl Client {
-    /// A connection to `host`, a name or address with its port as in `mx.example:25` or `[2001:db8::1]:25`.
+    /// A connection to `host`, a name or address with its port as in `mx.example:25` or `[2001:db8::1]:25`, or to a Unix
+    /// socket: `unix:/run/dovecot/lmtp`.
     pub fn to(host: impl Into<String>, config: impl Into<Arc<ClientConfig>>) -> Connect {
         Connect {
             host: host.into(),
@@ -192,7 +195,7 @@ impl Connect {
             TlsPolicy::Implicit => ClientSession::implicit_tls(config, Time::ZERO),
             _ => ClientSession::new(config, Time::ZERO),
         };
-        let client = Client::of(Socket::Tcp(stream), session, origin);
+        let client = Client::of(stream, session, origin);
         self.equipped(client, policy)?.opened(policy, self.credentials.as_ref()).await
     }
 
@@ -238,8 +241,23 @@ impl Connect {
         }
     }
 
+    async fn dial(&self) -> Result<Socket, ConnectError> {
+        #[cfg(unix)]
+        if let Some(path) = self.host.strip_prefix("unix:") {
+            return self.dial_unix(path).await.map(Socket::Unix);
+        }
+        self.dial_tcp().await.map(Socket::Tcp)
+    }
+
+    #[cfg(unix)]
+    async fn dial_unix(&self, path: &str) -> Result<UnixStream, ConnectError> {
+        let dialled = timeout(self.limit, UnixStream::connect(path)).await;
+        let made = dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        made.map_err(|source| ConnectError::Unreachable { address: self.host.clone(), source })
+    }
+
     /// A connection to the first address that answers.
-    async fn dial(&self) -> Result<TcpStream, ConnectError> {
+    async fn dial_tcp(&self) -> Result<TcpStream, ConnectError> {
         let found = self.host.to_socket_addrs().await;
         let addresses = found.map_err(|error| self.no_address(Some(error)))?;
         let mut last = None;

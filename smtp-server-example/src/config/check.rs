@@ -69,6 +69,16 @@ fn names(config: &Config) -> Checked {
     if domains.is_empty() {
         return wrong("domains", "no domain is listed", "list the domains whose mail is taken here");
     }
+    for (i, domain) in config.domain.iter().enumerate() {
+        let at = format!("domain.{i}.name");
+        if !is_domain(&domain.name) {
+            return wrong(at, format!("`{}` is no domain", domain.name), NO_DOMAIN);
+        }
+        if config.domain[..i].iter().any(|other| other.name.eq_ignore_ascii_case(&domain.name)) {
+            let what = format!("the domain `{}` is there twice", domain.name);
+            return wrong(at, what, "case makes no difference");
+        }
+    }
     match domains.iter().position(|domain| !is_domain(domain)) {
         Some(i) => wrong(format!("domains.{i}"), format!("`{}` is no domain", domains[i]), NO_DOMAIN),
         None => Ok(()),

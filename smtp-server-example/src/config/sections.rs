@@ -176,7 +176,47 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(Place, Network);
+as_text!(Place, Network, Delivery);
+
+/// A domain of ours that is not treated as all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table [[domain]]; a list of names is `domains`")]
+pub(crate) struct Domain {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) delivery: Delivery,
+}
+
+/// Who puts mail into mailboxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// We.
+    #[default]
+    Maildir,
+    /// A server that speaks LMTP (RFC 2033).
+    Lmtp(Place),
+}
+
+impl FromStr for Delivery {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("lmtp:") {
+            Some(place) => place.parse().map(Self::Lmtp),
+            None if text == "maildir" => Ok(Self::Maildir),
+            None => Err("want maildir, or lmtp: and where it listens, as lmtp:unix:/run/dovecot/lmtp"),
+        }
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Maildir => f.write_str("maildir"),
+            Self::Lmtp(place) => write!(f, "lmtp:{place}"),
+        }
+    }
+}
 
 /// Somebody with a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ pub(super) struct Key {
 }
 
 /// Tables that come once for each entry: `[[listener]]`.
-pub(super) const LISTS: &[&str] = &["listener", "user", "alias", "blocklist"];
+pub(super) const LISTS: &[&str] = &["listener", "domain", "user", "alias", "blocklist"];
 
 /// Those of them that are empty in an example.
-pub(super) const OPTIONAL: &[&str] = &["blocklist"];
+pub(super) const OPTIONAL: &[&str] = &["domain", "blocklist"];
 
 const fn key(path: &'static str, unit: &'static str, why: &'static str) -> Key {
     Key { path, unit, required: false, why }
@@ -268,6 +268,18 @@ pub(super) const KEYS: &[Key] = &[
         "list of addresses and networks",
         "Balancers: connections from there must begin with a PROXY header (version 1 or 2), which says who the client \
          is. From anybody else a PROXY header ends the connection, so none are trusted unless listed.",
+    ),
+    required(
+        "domain.name",
+        "domain",
+        "A domain whose mail is delivered in another way, one [[domain]] for each. It need not be in `domains` too.",
+    ),
+    key(
+        "domain.delivery",
+        "maildir, or lmtp: and an IP address and port or unix:path",
+        "Who puts mail into mailboxes. maildir: this server, below `data`. lmtp:unix:/run/dovecot/lmtp or \
+         lmtp:127.0.0.1:24: a server that speaks LMTP (RFC 2033), such as Dovecot; it is given the user's name, with \
+         the domain behind it where the name has none.",
     ),
     required(
         "user.name",

@@ -21,8 +21,18 @@ fn two_keys_are_enough_and_the_rest_is_as_documented() {
 }
 
 #[test]
+fn a_domain_with_settings_of_its_own_is_one_of_ours_and_listed_once() {
+    let own = "hostname = \"a.b\"\ndomains = [\"One.example\"]\n[[domain]]\nname = \"one.example\"\n[[domain]]\nname = \
+               \"two.example\"\ndelivery = \"lmtp:127.0.0.1:24\"";
+    let config = Config::parse("mail.toml", own).unwrap();
+    assert_eq!(config.domains, ["One.example", "two.example"]);
+    assert_eq!(config.delivery("TWO.example").to_string(), "lmtp:127.0.0.1:24");
+    assert_eq!(config.delivery("one.example").to_string(), "maildir");
+}
+
+#[test]
 fn the_example_reads_as_what_it_shows() {
-    let no_lists = Config { blocklist: Vec::new(), ..Config::example() };
+    let no_lists = Config { blocklist: Vec::new(), domain: Vec::new(), ..Config::example() };
     assert_eq!(Config::parse("example", &example()).unwrap(), no_lists, "lists are there as comments");
 }
 
@@ -77,7 +87,19 @@ const WRONG: &[(&str, usize, &[&str], &str)] = &[
         &["unknown key `users`", "did you mean `user`?"],
         "a table's name",
     ),
-    ("hostname = \"a.b\"", 1, &["missing field `domains`"], "a required key"),
+    ("domains = [\"a.b\"]", 1, &["missing field `hostname`"], "a required key"),
+    (
+        "hostname = \"a.b\"\n[[domain]]\nname = \"c.d\"\ndelivery = \"lmtp\"",
+        4,
+        &["want maildir, or lmtp: and where it listens"],
+        "no place",
+    ),
+    (
+        after_least!("[[domain]]\nname = \"c.d\"\n[[domain]]\nname = \"C.D\""),
+        6,
+        &["the domain `C.D` is there twice", "case makes no difference"],
+        "two for one",
+    ),
     (after_least!("data = 5"), 3, &["invalid type", "string"], "a wrong type"),
     (after_least!("data ="), 3, &[], "no TOML at all"),
     (after_least!("hostname = \"again\""), 3, &["duplicate key"], "a key twice"),

@@ -157,8 +157,7 @@ fn message(db: &Connection, id: i64) -> Result<Value, StoreError> {
 }
 
 fn rcpts(db: &Connection, id: i64) -> Result<Vec<Value>, StoreError> {
-    let sql =
-        "SELECT address, user, orcpt, notify, state, reply, mx, tls, done_at FROM rcpt WHERE delivery_id = ?";
+    let sql = "SELECT address, user, orcpt, notify, state, reply, mx, tls, done_at, unsure FROM rcpt WHERE delivery_id = ?";
     let mut query = db.prepare_cached(sql)?;
     let rows = query.query_map([id], |row| {
         Ok(json!({
@@ -166,7 +165,7 @@ fn rcpts(db: &Connection, id: i64) -> Result<Vec<Value>, StoreError> {
             "orcpt": row.get::<_, Option<String>>(2)?, "notify": row.get::<_, Option<String>>(3)?,
             "state": row.get::<_, String>(4)?, "reply": row.get::<_, Option<String>>(5)?,
             "host": row.get::<_, Option<String>>(6)?, "tls": row.get::<_, Option<String>>(7)?,
-            "done": maybe_time(row.get(8)?),
+            "done": maybe_time(row.get(8)?), "unsure": row.get::<_, bool>(9)?,
         }))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

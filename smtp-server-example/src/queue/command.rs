@@ -229,7 +229,8 @@ fn details(shown: &Value) -> String {
             let _ = writeln!(text, "  via {route}: {state}, next {}", plain(&delivery["next"]));
             for rcpt in delivery["to"].as_array().into_iter().flatten() {
                 let (to, state) = (plain(&rcpt["address"]), plain(&rcpt["state"]));
-                let _ = writeln!(text, "    to <{to}>: {state}, {}", plain(&rcpt["reply"]));
+                let unsure = if rcpt["unsure"] == true { ", may be there already" } else { "" };
+                let _ = writeln!(text, "    to <{to}>: {state}, {}{unsure}", plain(&rcpt["reply"]));
             }
             for attempt in delivery["attempts"].as_array().into_iter().flatten() {
                 let _ = writeln!(

@@ -1,10 +1,12 @@
-//! Delivery to the mailboxes here.
+//! Delivery to the mailboxes that are ours to write to.
 
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::content::{FinalContent, SLICE};
+use super::home::{Home, Homes};
 use super::loops;
 use super::model::{Job, Rcpt};
 use super::spool::{Spool, is_corrupt};
@@ -12,31 +14,23 @@ use super::transport::{Outcome, Reach, Report, Said, Transport};
 use crate::directory::User;
 use crate::store::{Before, Delivery, Disk, Receipt, Store};
 
-/// Whose mailboxes an address or a user's name stands for; none if nobody is there (any more).
-pub(crate) trait Mailboxes: Send + Sync + 'static {
-    fn of(&self, address: &str, user: Option<&str>) -> Vec<Arc<User>>;
-}
-
 /// Puts mail into a [`Store`].
-pub(crate) struct Local<D, M> {
+pub(crate) struct Local<D, H> {
     store: Arc<dyn Store>,
-    mailboxes: Arc<M>,
+    homes: Arc<H>,
     spool: Spool<D>,
 }
 
-/// Octets that are carried at once from the spool to the mailbox.
-const SLICE: usize = 64 * 1024;
-
-impl<D, M> Clone for Local<D, M> {
+impl<D, H> Clone for Local<D, H> {
     fn clone(&self) -> Self {
-        let (store, mailboxes) = (Arc::clone(&self.store), Arc::clone(&self.mailboxes));
-        Self { store, mailboxes, spool: self.spool.clone() }
+        let (store, homes) = (Arc::clone(&self.store), Arc::clone(&self.homes));
+        Self { store, homes, spool: self.spool.clone() }
     }
 }
 
-impl<D: Disk, M: Mailboxes> Local<D, M> {
-    pub(crate) fn new(store: Arc<dyn Store>, mailboxes: Arc<M>, spool: Spool<D>) -> Self {
-        Self { store, mailboxes, spool }
+impl<D: Disk, H: Homes> Local<D, H> {
+    pub(crate) fn new(store: Arc<dyn Store>, homes: Arc<H>, spool: Spool<D>) -> Self {
+        Self { store, homes, spool }
     }
 
     /// Delivers to each recipient by itself: what fails for one does not keep it from the others. Blocks.
@@ -47,7 +41,7 @@ impl<D: Disk, M: Mailboxes> Local<D, M> {
             let outcome = match self.deliver_one(job, rcpt) {
                 Ok(Ok(receipt)) => {
                     places.extend(receipt.places);
-                    Outcome::Delivered
+                    Outcome::Delivered("delivered to the mailbox".into())
                 }
                 Ok(Err(said)) => Outcome::Refused(said),
                 Err(error) => failed(&error),
@@ -58,8 +52,14 @@ impl<D: Disk, M: Mailboxes> Local<D, M> {
         report
     }
 
+    /// Whose mailboxes a recipient means, of those that we write to.
+    fn users(&self, rcpt: &Rcpt) -> Vec<Arc<User>> {
+        let homes = self.homes.of(&rcpt.address, rcpt.user.as_deref()).into_iter();
+        homes.filter_map(|home| if let Home::Maildir(user) = home { Some(user) } else { None }).collect()
+    }
+
     fn deliver_one(&self, job: &Job, rcpt: &Rcpt) -> io::Result<Result<Receipt, Said>> {
-        let to = self.mailboxes.of(&rcpt.address, rcpt.user.as_deref());
+        let to = self.users(rcpt);
         if to.is_empty() {
             return Ok(Err(Said::ours((5, 1, 1), "550 5.1.1 No such user here")));
         }
@@ -67,10 +67,7 @@ impl<D: Disk, M: Mailboxes> Local<D, M> {
         let mut slice = vec![0; SLICE];
         let mut filled = fill(&mut body, &mut slice)?;
         if loops::was_delivered_to(&slice[..filled], &rcpt.address) {
-            return Ok(Err(Said::ours(
-                (5, 4, 6),
-                "554 5.4.6 Mail loop: it was delivered to this address before",
-            )));
+            return Ok(Err(loops::delivered_before()));
         }
         let again = job.attempts > 0 || job.adopted || rcpt.unsure;
         let delivery = Delivery {
@@ -86,16 +83,22 @@ impl<D: Disk, M: Mailboxes> Local<D, M> {
         incoming
             .write(format!("Return-Path: <{sender}>\r\nDelivered-To: {}\r\n", rcpt.address).as_bytes())?;
         incoming.write(&job.prefix)?;
+        let (mut content, mut kept) = (FinalContent::default(), Vec::with_capacity(filled));
         while filled > 0 {
-            incoming.write(&slice[..filled])?;
+            kept.clear();
+            content.pass(&slice[..filled], &mut kept);
+            incoming.write(&kept)?;
             filled = fill(&mut body, &mut slice)?;
         }
+        kept.clear();
+        content.finish(&mut kept);
+        incoming.write(&kept)?;
         incoming.commit().map(Ok)
     }
 }
 
 /// Reads as much as fits.
-fn fill(source: &mut impl Read, slice: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(source: &mut impl Read, slice: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < slice.len() {
         match source.read(&mut slice[filled..])? {
@@ -116,7 +119,7 @@ fn failed(error: &io::Error) -> Outcome {
     }
 }
 
-impl<D: Disk, M: Mailboxes> Transport for Local<D, M> {
+impl<D: Disk, H: Homes> Transport for Local<D, H> {
     fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
         let this = self.clone();
         Box::pin(async move {

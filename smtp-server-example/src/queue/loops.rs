@@ -1,5 +1,7 @@
 //! Mail that goes in circles.
 
+use super::transport::Said;
+
 /// Hosts that a message may have passed. RFC 5321 §6.3 suggests 100; no path that works has 50, and each round of a
 /// loop costs all of its hosts.
 pub(crate) const MOST_HOPS: usize = 50;
@@ -15,6 +17,11 @@ pub(crate) fn was_delivered_to(beginning: &[u8], address: &str) -> bool {
         name.eq_ignore_ascii_case(b"Delivered-To")
             && value.trim_ascii().eq_ignore_ascii_case(address.as_bytes())
     })
+}
+
+/// What is said of a message that came back.
+pub(crate) fn delivered_before() -> Said {
+    Said::ours((5, 4, 6), "554 5.4.6 Mail loop: it was delivered to this address before")
 }
 
 /// The fields of a header, by their first lines.

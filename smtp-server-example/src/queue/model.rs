@@ -27,7 +27,7 @@ impl fmt::Display for RcptId {
     }
 }
 
-/// Where a delivery goes: a recipient's domain in lower case, or [`local`](Self::local).
+/// Where a delivery goes: a recipient's domain in lower case, [`local`](Self::local), or [`lmtp`](Self::lmtp).
 ///
 /// Hosts, addresses and TLS are looked up at each attempt, since they may change while a mail waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,9 +37,17 @@ impl RouteKey {
     /// The way to the mailboxes here. Not a domain's name: a domain has a dot, is one label in an MX's eyes, or is a
     /// literal; none has a blank.
     const LOCAL_KEY: &'static str = "local mailboxes";
+    /// What stands before a domain of ours; it has a blank too.
+    const LMTP: &'static str = "lmtp ";
 
     pub(crate) fn local() -> Self {
         Self(Self::LOCAL_KEY.to_owned())
+    }
+
+    /// The way to the mailboxes of a domain of ours that an LMTP server has. Where that listens is looked up at each
+    /// attempt.
+    pub(crate) fn lmtp(domain: &str) -> Self {
+        Self(format!("{}{}", Self::LMTP, domain.to_ascii_lowercase()))
     }
 
     /// The way to `domain`, a domain or an address literal.
@@ -56,14 +64,15 @@ impl RouteKey {
         &self.0
     }
 
+    /// Whether it ends in mailboxes here, be it by LMTP.
     pub(crate) fn is_local(&self) -> bool {
-        self.0 == Self::LOCAL_KEY
+        self.0 == Self::LOCAL_KEY || self.0.starts_with(Self::LMTP)
     }
 }
 
 impl fmt::Display for RouteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_local() { "local" } else { &self.0 })
+        f.write_str(if self.0 == Self::LOCAL_KEY { "local" } else { &self.0 })
     }
 }
 

@@ -434,7 +434,9 @@ mod tests {
             self.stop.send(true).unwrap();
             self.runner.await.unwrap();
             drop(self.queue);
-            self.thread.finish(PATIENCE).unwrap();
+            // Elsewhere, as tasks of this thread may be the ones that are waited for.
+            let finish = move || self.thread.finish(PATIENCE);
+            tokio::task::spawn_blocking(finish).await.unwrap().unwrap();
         }
     }
 

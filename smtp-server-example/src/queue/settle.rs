@@ -79,11 +79,11 @@ impl<'a> Fate<'a> {
         let none = Outcome::Later(Said::ours((4, 4, 2), NO_ANSWER));
         let unsure = rcpt.unsure || matches!(outcome, Some(Outcome::Unknown(_)));
         let (state, event, action, said) = match outcome.unwrap_or(&none) {
-            Outcome::Delivered => (
+            Outcome::Delivered(text) => (
                 RcptState::Accepted,
                 Some(Event::Succeeded),
                 dsn::Action::Delivered,
-                Said::ours((2, 0, 0), "delivered to the mailbox"),
+                Said::ours((2, 0, 0), text.clone()),
             ),
             Outcome::Relayed { reply, reports } => (
                 RcptState::Accepted,
@@ -273,14 +273,15 @@ mod tests {
         let later = || Outcome::Later(said("451 4.7.1 later", (4, 7, 1)));
         let unknown = || Outcome::Unknown(said("no reply", (4, 4, 2)));
         let refused = || Outcome::Refused(said("550 5.1.1 nobody", (5, 1, 1)));
+        let delivered = || Outcome::Delivered("delivered to the mailbox".into());
         let relayed = |reports| Outcome::Relayed { reply: "250 ok".into(), reports };
         let (success, all) =
             (Some(Notify::SUCCESS), Some(Notify::SUCCESS.with(Notify::FAILURE).with(Notify::DELAY)));
         let (soon, late, over) = (60, 5 * 3_600, 5 * 86_400);
         use RcptState::{Accepted, Expired, Refused, Unknown, Wait};
         for (outcome, notify, now, state, action, why) in [
-            (Outcome::Delivered, None, soon, Accepted, None, "nobody asked"),
-            (Outcome::Delivered, success, soon, Accepted, Some("delivered"), "it was asked for"),
+            (delivered(), None, soon, Accepted, None, "nobody asked"),
+            (delivered(), success, soon, Accepted, Some("delivered"), "it was asked for"),
             (relayed(false), success, soon, Accepted, Some("relayed"), "the next host does not report"),
             (relayed(true), success, soon, Accepted, None, "the next host does"),
             (refused(), None, soon, Refused, Some("failed"), "a failure is told unless told otherwise"),

@@ -28,7 +28,6 @@ pub(crate) struct Report {
 }
 
 /// Whether the destination can be talked to at all.
-#[allow(dead_code, reason = "mailboxes are always reached")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reach {
     #[default]
@@ -40,11 +39,11 @@ pub(crate) enum Reach {
 }
 
 /// What became of one recipient.
-#[allow(dead_code, reason = "mailboxes leave no doubt, and relay to nobody")]
+#[allow(dead_code, reason = "mailboxes relay to nobody")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is in the mailbox.
-    Delivered,
+    /// It is in the mailbox; how that is said.
+    Delivered(String),
     /// The next host has it.
     Relayed {
         /// What it said.

@@ -6,6 +6,7 @@ mod dns;
 mod harness;
 mod lifecycle;
 mod listeners;
+mod lmtp;
 mod login;
 mod neighbours;
 mod octets;

@@ -13,7 +13,7 @@ pub(crate) const MESSAGES: &[(&[u8], &str)] = &[
     (b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n..x\r\nx.\r\n", "lone, leading and trailing dots"),
     (b"Subject: dots at the end\r\n\r\nx\r\n.\r\n", "a lone dot as the last line"),
     (b"\tfolded at once\r\n more\r\n", "lines that look like folding of the headers above"),
-    (b"Return-Path: <x@y>\r\nReceived: from z; never\r\n\r\n", "trace headers of others stay"),
+    (b"Delivered-To: x@y\r\nReceived: from z; never\r\n\r\n", "trace headers of others stay"),
     (b"Subject: 8-bit\r\n\r\n\xC3\xA4\xFF\x80\x01\x7F\r\n", "8-bit and control octets"),
     (b"Subject: nul\r\n\r\na\0b\r\n", "NUL"),
     (b"From me\r\n>From me\r\n", "mbox has no say in a Maildir"),

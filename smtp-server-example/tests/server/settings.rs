@@ -10,13 +10,13 @@ use crate::harness::{Server, run};
 fn an_unknown_key_is_refused_by_name_and_line_before_anything_starts() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("mail.toml");
-    fs::write(&file, "hostname = \"mx.example.test\"\ndomain = [\"example.test\"]\n").unwrap();
+    fs::write(&file, "hostname = \"mx.example.test\"\ndomans = [\"example.test\"]\n").unwrap();
     let file = file.to_str().unwrap();
     for command in [&["serve", "--config", file][..], &["config", "show", "--config", file]] {
         let output = run(command);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(78), "{error}");
-        assert!(error.starts_with(&format!("error: {file}:2: unknown key `domain`\n")), "{error}");
+        assert!(error.starts_with(&format!("error: {file}:2: unknown key `domans`\n")), "{error}");
         assert!(error.contains("help: did you mean `domains`?"), "{error}");
     }
 }

@@ -210,7 +210,8 @@ pub(in crate::queue) fn matching(
             ),
             Term::Domain(domain) => {
                 let key = if domain == "local" { RouteKey::local() } else { RouteKey::domain(domain) };
-                ("d.route_key = ?", Value::from(key.as_str().to_owned()))
+                // A domain of ours by LMTP, too.
+                ("REPLACE(d.route_key, 'lmtp ', '') = ?", Value::from(key.as_str().to_owned()))
             }
             Term::State(state) => ("d.state = ?", Value::from(state.clone())),
             Term::Older(age) => {

@@ -1,0 +1,254 @@
+//! Delivery to the mailboxes of an LMTP server (RFC 2033), such as Dovecot.
+//!
+//! One delivery is one transaction, and its server answers for each recipient. That server writes `Return-Path`.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use smtp_proto::client::Why;
+use smtp_proto::wire::content::Survey;
+use smtp_proto::wire::ehlo::Keyword;
+use smtp_proto::wire::params::Body;
+use smtp_tokio::client::{Connect, ConnectError};
+use smtp_tokio::{Client, ClientConfig, Envelope, MailboxBuf, Outcome as Sent, Pool, ReplyBuf, ReversePath};
+
+use super::content::{Feed, FinalReader, SLICE};
+use super::home::{Home, Homes, add};
+use super::local::fill;
+use super::loops;
+use super::model::{BodyType, Job, Place as BodyPlace, RcptId};
+use super::spool::{Spool, is_corrupt};
+use super::transport::{Outcome, Reach, Report, Said, Transport};
+use crate::store::Disk;
+
+/// How long the server may take to answer a connection: it is near.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Hands mail to LMTP servers.
+pub(crate) struct Lmtp<D, H> {
+    config: Arc<ClientConfig>,
+    homes: Arc<H>,
+    spool: Spool<D>,
+    /// Connections at a time to each of them.
+    connections: usize,
+    pools: Mutex<HashMap<String, Pool>>,
+}
+
+/// Recipients behind one server.
+struct Group {
+    place: String,
+    to: Vec<(RcptId, MailboxBuf)>,
+}
+
+/// What is known of a message after one look at all of it.
+struct Seen {
+    survey: Survey,
+    /// As far as loops are looked for.
+    beginning: Vec<u8>,
+    /// All of it, if it is small.
+    whole: Option<Vec<u8>>,
+}
+
+impl<D: Disk, H: Homes> Lmtp<D, H> {
+    pub(crate) fn new(config: ClientConfig, homes: Arc<H>, spool: Spool<D>, connections: usize) -> Self {
+        // Who has mailboxes here has always had them in 8 bits.
+        let config = Arc::new(config.send_8bit_anyway());
+        Self { config, homes, spool, connections, pools: Mutex::default() }
+    }
+
+    async fn deliver_all(&self, job: &Arc<Job>) -> Report {
+        let mut report = Report { phase: Some("lmtp".into()), ..Report::default() };
+        let seen = match self.look(job).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let outcome = unreadable(&error);
+                report.outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, outcome.clone())).collect();
+                return report;
+            }
+        };
+        for mut group in self.groups(job) {
+            group.to.retain(|(id, mailbox)| {
+                let given = job.rcpts.iter().find(|rcpt| rcpt.id == *id).map(|rcpt| rcpt.address.as_str());
+                let before = [given, Some(mailbox.as_str())];
+                let is_looped = before
+                    .into_iter()
+                    .flatten()
+                    .any(|address| loops::was_delivered_to(&seen.beginning, address));
+                if is_looped {
+                    add(&mut report.outcomes, *id, Outcome::Refused(loops::delivered_before()));
+                }
+                !is_looped
+            });
+            if !group.to.is_empty() {
+                self.hand_over(job, &seen, &group, &mut report).await;
+            }
+        }
+        report
+    }
+
+    /// Hands the message to one server.
+    async fn hand_over(&self, job: &Arc<Job>, seen: &Seen, group: &Group, report: &mut Report) {
+        report.mx = Some(group.place.clone());
+        let (connect, pool) = self.server(&group.place);
+        let to: Vec<_> = group.to.iter().map(|(_, mailbox)| mailbox.clone()).collect();
+        let sender = format!("<{}>", job.envelope.sender);
+        // It was one when the message came.
+        let sender = ReversePath::parse(sender.as_bytes()).unwrap_or(ReversePath::Null);
+        let mut envelope = Envelope::new(sender).to(&to).surveyed(&seen.survey);
+        if job.envelope.body_type == BodyType::Binary {
+            envelope = envelope.body(Body::BinaryMime);
+        }
+        let sent = match &seen.whole {
+            Some(whole) => match pool.send(&envelope.rewinds(), whole).await {
+                outcomes if outcomes.iter().all(is_without_connection) => Err(pool.last_failure()),
+                outcomes => Ok(outcomes),
+            },
+            // One that is large has its own connection: making that takes no time beside the message's.
+            None => match connect.connect().await {
+                Ok(client) => Ok(self.stream(job, client, &envelope).await),
+                Err(error) => Err(Some(Arc::new(error))),
+            },
+        };
+        let outcomes: Vec<_> = match sent {
+            Ok(outcomes) => outcomes.into_iter().map(outcome).collect(),
+            Err(failure) => {
+                let said =
+                    failure.map_or_else(|| no_connection("451 4.4.1 No connection"), |why| unreachable(&why));
+                report.reach = Reach::Unreachable(said.text.clone());
+                vec![Outcome::Later(said); to.len()]
+            }
+        };
+        for ((id, _), outcome) in group.to.iter().zip(outcomes) {
+            add(&mut report.outcomes, *id, outcome);
+        }
+    }
+
+    /// Sends a message from the disk. One that can't be read to its end ends the connection before the final dot.
+    async fn stream(&self, job: &Arc<Job>, mut client: Client, envelope: &Envelope<'_>) -> Vec<Sent> {
+        let (spool, source) = (self.spool.clone(), Arc::clone(job));
+        let mut feed = Feed::start(move || read(&spool, &source));
+        let sent = client.send_stream(envelope, &mut feed).await;
+        client.quit().await;
+        sent.unwrap_or_else(|_| vec![Sent::NotTried(Why::Abandoned); envelope.recipients().len()])
+    }
+
+    /// Looks at all of a message, so that one that is damaged is noticed before anybody is asked.
+    async fn look(&self, job: &Arc<Job>) -> io::Result<Seen> {
+        let (spool, job) = (self.spool.clone(), Arc::clone(job));
+        let looking = tokio::task::spawn_blocking(move || {
+            let (mut survey, mut source) = (Survey::new(), read(&spool, &job)?);
+            let mut slice = vec![0; SLICE];
+            let mut filled = fill(&mut source, &mut slice)?;
+            let beginning = slice[..filled].to_vec();
+            let mut whole = matches!(job.body.place, BodyPlace::Row(_)).then(Vec::new);
+            while filled > 0 {
+                survey.update(&slice[..filled]);
+                if let Some(whole) = &mut whole {
+                    whole.extend_from_slice(&slice[..filled]);
+                }
+                filled = fill(&mut source, &mut slice)?;
+            }
+            survey.finish();
+            Ok(Seen { survey, beginning, whole })
+        });
+        looking.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
+
+    /// The recipients by server, each mailbox once.
+    fn groups(&self, job: &Job) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for rcpt in &job.rcpts {
+            for home in self.homes.of(&rcpt.address, rcpt.user.as_deref()) {
+                let Home::Lmtp(place, mailbox) = home else { continue };
+                let place = place.to_string();
+                match groups.iter_mut().find(|group| group.place == place) {
+                    Some(group) => group.to.push((rcpt.id, mailbox)),
+                    None => groups.push(Group { place, to: vec![(rcpt.id, mailbox)] }),
+                }
+            }
+        }
+        groups
+    }
+
+    fn server(&self, place: &str) -> (Connect, Pool) {
+        let connect = Client::to(place, Arc::clone(&self.config)).connect_timeout(CONNECT);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools
+            .entry(place.to_owned())
+            .or_insert_with(|| Pool::to(connect.clone()).connections(self.connections).build());
+        (connect, pool.clone())
+    }
+}
+
+/// A message as its mailbox gets it.
+fn read<D: Disk>(spool: &Spool<D>, job: &Job) -> io::Result<FinalReader<impl Read + use<D>>> {
+    Ok(FinalReader::new(io::Cursor::new(job.prefix.clone()).chain(spool.read(&job.body)?)))
+}
+
+const fn is_without_connection(sent: &Sent) -> bool {
+    matches!(sent, Sent::NotTried(Why::NoConnection))
+}
+
+fn unreadable(error: &io::Error) -> Outcome {
+    if is_corrupt(error) {
+        return Outcome::Corrupt(Said::ours((5, 3, 0), format!("554 5.3.0 {error}")));
+    }
+    Outcome::Later(Said::ours((4, 3, 0), format!("451 4.3.0 {error}")))
+}
+
+fn no_connection(text: impl Into<String>) -> Said {
+    Said::ours((4, 4, 1), text)
+}
+
+/// Why there is no session: what the server said, if it said anything.
+fn unreachable(why: &ConnectError) -> Said {
+    match why {
+        ConnectError::Closed { reply: Some(reply), .. } if !reply.is_positive() => theirs(reply),
+        ConnectError::Unreachable { address, source } => {
+            no_connection(format!("451 4.4.1 No connection to {address}: {source}"))
+        }
+        other => no_connection(format!("451 4.4.1 {other}")),
+    }
+}
+
+/// What the server said, with the status that it gave or that its code means.
+fn theirs(reply: &ReplyBuf) -> Said {
+    let class = u8::try_from(reply.code() / 100).unwrap_or(4);
+    let status = reply.enhanced().map_or((class, 0, 0), |code| (code.class(), code.subject(), code.detail()));
+    Said { text: reply.to_string(), status, remote: true }
+}
+
+/// What became of one recipient.
+fn outcome(sent: Sent) -> Outcome {
+    match sent {
+        Sent::Accepted(reply) => Outcome::Delivered(reply.to_string()),
+        Sent::Refused(reply) if reply.is_permanent() => Outcome::Refused(theirs(&reply)),
+        Sent::Refused(reply) => Outcome::Later(theirs(&reply)),
+        Sent::Unknown => {
+            Outcome::Unknown(Said::ours((4, 4, 2), "451 4.4.2 No answer came after the final dot"))
+        }
+        Sent::NotTried(why) => not_tried(why),
+    }
+}
+
+fn not_tried(why: Why) -> Outcome {
+    let status = match why {
+        Why::Unsupported(Keyword::SmtpUtf8) => (5, 6, 7),
+        Why::Unsupported(_) => (5, 6, 3),
+        Why::TooBig { .. } => (5, 3, 4),
+        Why::BareNewline => (5, 6, 0),
+        _ => return Outcome::Later(Said::ours((4, 4, 2), format!("451 4.4.2 {why}"))),
+    };
+    let (class, subject, detail) = status;
+    Outcome::Refused(Said::ours(status, format!("554 {class}.{subject}.{detail} {why}")))
+}
+
+impl<D: Disk, H: Homes> Transport for Lmtp<D, H> {
+    fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
+        Box::pin(async move { self.deliver_all(&job).await })
+    }
+}
