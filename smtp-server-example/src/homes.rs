@@ -12,7 +12,7 @@ use crate::queue::{Home, Homes, RouteKey};
 
 impl Homes for People {
     fn of(&self, address: &str, user: Option<&str>) -> Vec<Home> {
-        let known = self.known();
+        let (known, config) = (self.known(), self.config());
         let users = match user {
             Some(name) => known.directory.login(name).cloned().into_iter().collect(),
             None => match Mailbox::parse(address.as_bytes()).map(|mailbox| known.directory.find(mailbox)) {
@@ -20,16 +20,16 @@ impl Homes for People {
                 _ => Vec::new(),
             },
         };
-        users.iter().filter_map(|user| home(self.config(), user, address)).collect()
+        users.iter().filter_map(|user| home(&config, user, address)).collect()
     }
 }
 
 impl People {
     /// The way to a user's mailbox, or, where nobody is named, to those that an address stands for.
     pub(crate) fn way_home(&self, address: &str, user: Option<&User>) -> RouteKey {
-        let name = user.map_or("", |user| &user.name);
-        let domain = domain(self.config(), name, address);
-        match self.config().delivery(domain) {
+        let config = self.config();
+        let domain = domain(&config, user.map_or("", |user| &user.name), address);
+        match config.delivery(domain) {
             Delivery::Maildir => RouteKey::local(),
             Delivery::Lmtp(_) => RouteKey::lmtp(domain),
         }

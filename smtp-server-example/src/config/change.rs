@@ -23,6 +23,7 @@ const LIVE: &[&str] = &[
     "checks",
     "scan",
     "blocklist",
+    "domain",
     "user",
     "alias",
 ];
