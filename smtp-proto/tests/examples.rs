@@ -75,3 +75,42 @@ fn the_manual_shows_what_explain_prints() {
         assert!(text.lines().any(|printed| printed == line), "{line} is not in:\n{text}");
     }
 }
+
+/// Runs the client to its end: whether it went well, and what it printed.
+fn blocking_client(server: &str, octets: &[u8]) -> (bool, String) {
+    let mut command = Command::new(program::path("blocking_client"));
+    command.args([server, "me@a.example", "you@b.example"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(octets).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn blocking_client_sends_to_our_server_and_prints_the_outcome() {
+    let server = Program::start("blocking_server", &["127.0.0.1:0"]);
+    let (went_well, printed) = blocking_client(server.address(), b"Subject: hi\r\n\r\n.dots\r\n");
+    assert!(went_well && printed.starts_with("you@b.example: Accepted("), "{printed}");
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|line: &String| !line.starts_with("Close(")) {
+        seen.push(server.line());
+    }
+    assert!(seen.contains(&format!("Content({:?})", b".dots\r\n")), "{seen:#?}");
+    assert_eq!(seen.last().unwrap(), "Close(Quit)");
+    let (went_well, printed) = blocking_client(server.address(), b"Subject: hi\n\n.\n");
+    assert_eq!((went_well, printed.as_str()), (true, "you@b.example: NotTried(BareNewline)\n"));
+}
+
+/// What the manual shows on a client's page is the example itself.
+#[test]
+fn blocking_client_says_that_the_server_left_and_what_that_means() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 mx.example\r\n").unwrap();
+    });
+    let (went_well, printed) = blocking_client(&address, b"Subject: hi\r\n\r\n");
+    server.join().unwrap();
+    assert!(went_well && printed.contains("NotTried(Closed(PeerGone(Hello)))"), "{printed}");
+}

@@ -2,7 +2,8 @@
 //!
 //! An adapter owns a stream, a clock and a buffer, and does what [`needs`](crate::server::ServerSession::needs) says. This
 //! page builds one on blocking sockets; the whole of it is `smtp-proto/examples/blocking_server.rs`, in 60 lines. The same
-//! loop serves a [`ClientSession`](crate::client::ClientSession).
+//! loop serves a [`ClientSession`](crate::client::ClientSession): `blocking_client.rs` beside it, and on the page
+//! [`client`](crate::client).
 //!
 //! # 1. The loop
 //!
