@@ -63,6 +63,24 @@ fn a_refused_sender_refuses_every_recipient_with_the_same_words() {
 }
 
 #[test]
+fn a_refused_greeting_or_hello_is_the_last_reply_and_not_the_answer_to_quit() {
+    let rows: [(&[&[u8]], &str); 2] = [
+        (&[b"554 5.7.1 Not from there\r\n"], "554 5.7.1 Not from there"),
+        (&[b"220 mx\r\n", b"450 4.7.1 Too many\r\n"], "450 4.7.1 Too many"),
+    ];
+    for (replies, last) in rows {
+        let mut talk = Talk::new(config());
+        for reply in replies {
+            talk.hear(reply);
+        }
+        assert!(talk.said().ends_with("QUIT\r\n"));
+        talk.hear(b"221 2.0.0 Bye\r\n");
+        assert!(talk.close().is_some());
+        assert_eq!(talk.session.last_reply().to_string(), last);
+    }
+}
+
+#[test]
 fn a_lone_dot_ends_content_that_nobody_gets() {
     let mut talk = pipelining();
     send(&mut talk, &["you@b.example"]);
@@ -197,6 +215,25 @@ fn a_dot_that_never_left_is_not_unknown() {
     session.handle_eof();
     assert_eq!(session.needs(&Input::new(b""), Time::ZERO), Need::Step);
     assert_eq!(session.outcome(0), Outcome::Unknown);
+}
+
+#[test]
+fn what_was_said_before_the_dot_left_refuses_or_means_nothing() {
+    let rows: [(&[u8], Retry, &str); 3] = [
+        (b"552 5.3.4 Too big\r\n", Retry::Never, "a refusal is one"),
+        (b"451 4.3.0 Disk full\r\n", Retry::Later, "a refusal is one"),
+        (b"250 Ok\r\n", Retry::OtherHost, "accepted what?"),
+    ];
+    for (reply, retry, why) in rows {
+        let mut session = at_the_dot();
+        session.handle_eof();
+        let mut input = Input::new(reply);
+        assert_eq!(session.needs(&input, Time::ZERO), Need::Step);
+        assert!(matches!(session.next(&mut input), Some(ClientStep::Reply { .. })));
+        assert_eq!(session.outcome(0).retry(), retry, "{why}: {:?}", session.outcome(0));
+        assert_eq!(session.needs(&Input::new(b""), Time::ZERO), Need::Step);
+        assert!(matches!(session.next(&mut Input::new(b"")), Some(ClientStep::Close(_))));
+    }
 }
 
 /// A session whose dot is in the output.

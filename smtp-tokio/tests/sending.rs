@@ -150,6 +150,49 @@ async fn a_reader_that_fails_leaves_the_server_without_the_message() {
     assert!(mx.try_next().is_none());
 }
 
+/// Asks the server to leave, and gives content only then.
+struct Late(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>);
+
+impl tokio::io::AsyncRead for Late {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        octets: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        // Blocks on purpose: the runtime must not see what has happened meanwhile.
+        let _ = self.0.send(());
+        let _ = self.1.recv_timeout(Duration::from_secs(30));
+        octets.put_slice(b"Subject: x\r\n");
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_before_it_leaves_is_heard_though_the_runtime_has_not_noticed_it() {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let ((ask, asked), (tell, left)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        for reply in ["220 mx\r\n", "250 mx\r\n", "250 Ok\r\n", "250 Ok\r\n"] {
+            stream.write_all(reply.as_bytes()).unwrap();
+            lines.next().unwrap().unwrap();
+        }
+        stream.write_all(b"354 Go on\r\n").unwrap();
+        asked.recv().unwrap();
+        stream.write_all(b"552 5.3.4 Too big\r\n").unwrap();
+        drop((stream, lines));
+        tell.send(()).unwrap();
+    });
+    let mut client = Client::to(address.to_string(), config()).connect().await.unwrap();
+    let (from, to) = (mailbox("me@client.example"), mailbox("you@mx.example"));
+    let outcomes = client.send_stream(&Envelope::new(&from).to(&to), &mut Late(ask, left)).await.unwrap();
+    assert_eq!(codes(&outcomes), [552]);
+    server.join().unwrap();
+}
+
 struct Broken;
 
 impl tokio::io::AsyncRead for Broken {

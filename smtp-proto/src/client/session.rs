@@ -120,6 +120,8 @@ pub struct ClientSession {
     eof: bool,
     shutting_down: bool,
     closed: Option<CloseReason>,
+    /// The answer that made the session say QUIT.
+    turned_away: Option<Box<ReplyBuf>>,
 }
 
 impl ClientSession {
@@ -152,6 +154,7 @@ impl ClientSession {
             eof: false,
             shutting_down: false,
             closed: None,
+            turned_away: None,
         }
     }
 
@@ -372,7 +375,8 @@ impl ClientSession {
     /// Call it before the output is cleared: an end of the content that is still in there was never out.
     pub fn handle_eof(&mut self) {
         if self.phase == Phase::Verdict && !self.output.is_empty() {
-            self.job.settle_taken(Fate::NotTried(Why::Closed(CloseReason::PeerGone(self.in_flight()))));
+            // The end was never out: what the server said before it left refuses the message, or means nothing.
+            self.phase = Phase::Content;
         }
         self.eof = true;
         self.output.clear();
@@ -418,6 +422,9 @@ impl ClientSession {
 
     /// Says QUIT; the session ends for `reason` when that is answered.
     pub(crate) fn say_quit(&mut self, reason: CloseReason) {
+        if reason != CloseReason::Quit {
+            self.turned_away = Some(Box::new(self.collector.last().clone()));
+        }
         self.write(&Command::Quit);
         self.phase = Phase::Quit(reason);
     }
@@ -504,10 +511,10 @@ impl ClientSession {
         !self.exhausted && most.is_none_or(|most| self.transactions < most)
     }
 
-    /// The last reply that was read.
+    /// The last reply that was read; after a greeting or EHLO that was refused, the refusal, and not the answer to QUIT.
     #[must_use]
-    pub const fn last_reply(&self) -> &ReplyBuf {
-        self.collector.last()
+    pub fn last_reply(&self) -> &ReplyBuf {
+        self.turned_away.as_deref().unwrap_or_else(|| self.collector.last())
     }
 
     /// What deviations from the rules were tolerated in replies so far.

@@ -147,12 +147,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => self.session.handle_eof(),
             Ok(Err(error)) if is_gone(&error) => {
-                // It may have said why before it went.
-                poll_fn(|cx| {
-                    self.read_ready(cx);
-                    Poll::Ready(())
-                })
-                .await;
+                // It may have said why before it went. The runtime may not have noticed yet that there is something to
+                // read, so that this waits for the end; a stream that has none can't hold it for long.
+                let end = until.min(Instant::now() + self.session.config().waits().quit);
+                let _ = timeout_at(end, poll_fn(|cx| self.poll_rest(cx))).await;
                 self.session.handle_eof();
             }
             Ok(Err(error)) => return Err(error),
@@ -191,17 +189,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Poll::Ready(Ok(n > 0))
     }
 
-    /// Reads what is there already.
-    fn read_ready(&mut self, cx: &mut Context<'_>) {
+    /// Reads what is left, up to the end or what there is room for.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.buffer.spare().is_empty() {
             let mut spare = ReadBuf::new(self.buffer.spare());
-            let read = Pin::new(&mut self.stream).poll_read(cx, &mut spare);
+            let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut spare));
             let n = spare.filled().len();
             self.buffer.commit(n);
-            if n == 0 || !matches!(read, Poll::Ready(Ok(()))) {
+            if n == 0 || read.is_err() {
                 break;
             }
         }
+        Poll::Ready(())
     }
 
     /// Whether the server has spoken or gone although nothing was asked: looks, and does not wait.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -153,6 +153,15 @@ impl Daemon {
                 Ok(line) => all.push(line),
                 Err(error) => panic!("no `{part}`: {error}\n{}", all.join("\n")),
             }
+        }
+    }
+
+    /// Waits until somebody listens there, for those that say nothing.
+    pub(crate) fn wait_for_connection(&self, address: SocketAddr) {
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < until, "nobody listens on {address}: {}", self.said());
+            std::thread::yield_now();
         }
     }
 

@@ -4,8 +4,9 @@
 pub(crate) mod daemon;
 pub(crate) mod dovecot;
 mod lmtp;
+mod sink;
 
-use crate::adapter::{MailboxBuf, Outcome};
+use crate::adapter::{ClientConfig, MailboxBuf, Outcome};
 
 /// What breaks on the way where somebody is careless: dots, a line as long as RFC 5321 §4.5.3.1.6 allows and longer ones,
 /// all octets but NUL, CR and LF, no blank line at the end.
@@ -29,6 +30,10 @@ pub(crate) fn nasty(longest: usize) -> Vec<u8> {
 
 pub(crate) fn mailbox(text: &str) -> MailboxBuf {
     text.parse().unwrap()
+}
+
+pub(crate) fn config() -> ClientConfig {
+    ClientConfig::new("client.example").unwrap()
 }
 
 /// What each recipient was answered; 0 stands for no answer.
