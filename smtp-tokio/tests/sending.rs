@@ -354,6 +354,23 @@ async fn a_pool_does_not_send_over_what_the_server_has_closed() {
 }
 
 #[tokio::test]
+async fn a_connection_on_loan_streams_and_is_used_again_only_when_it_is_given_back() {
+    let mx = Catcher::start().await;
+    let pool = Pool::to(Client::to(mx.addr().to_string(), config())).connections(1).build();
+    let (from, to) = (mailbox("me@client.example"), mailbox("you@mx.example"));
+    let mut lease = pool.lease().await.unwrap();
+    assert!(!lease.is_reused());
+    assert_eq!(pool.stats().busy, 1);
+    let outcomes = lease.send_stream(&Envelope::new(&from).to(&to), &mut &TEXT[..]).await.unwrap();
+    assert_eq!(codes(&outcomes), [250]);
+    lease.give_back();
+    assert!(pool.lease().await.unwrap().is_reused(), "and this one is dropped");
+    assert!(!pool.lease().await.unwrap().is_reused());
+    let stats = pool.stats();
+    assert_eq!((stats.connected, stats.reused, stats.busy, stats.idle), (2, 1, 0, 0));
+}
+
+#[tokio::test]
 async fn a_pool_says_why_there_is_no_connection() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let pool = Pool::to(Client::to(address.to_string(), config())).build();

@@ -1,11 +1,12 @@
 //! Many connections to one destination.
 
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use async_lock::Semaphore;
+use async_lock::{Semaphore, SemaphoreGuardArc};
 use async_std::task::{sleep, spawn};
 use smtp_proto::client::{CloseReason, Envelope, Outcome, Recipient, Why};
 
@@ -93,7 +94,7 @@ pub struct PoolStats {
 struct Inner {
     settings: PoolBuilder,
     /// One for each connection; it hands them out in the order asked for.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
     last_failure: Mutex<Option<Arc<ConnectError>>>,
     counters: Counters,
@@ -122,13 +123,52 @@ struct Idle {
     watched: bool,
 }
 
-/// A connection, and how long it was used.
+/// A connection, and since when there is it.
 #[derive(Debug)]
 struct Kept {
     client: Client,
     made: Instant,
-    messages: u32,
     idle_since: Instant,
+}
+
+/// A connection of a [`Pool`] on loan, for what [`Pool::send`] does not do: content that is streamed, a session looked at.
+///
+/// Dropped, the connection ends and is not used again.
+#[derive(Debug)]
+#[must_use = "a connection that is not given back ends"]
+pub struct Lease {
+    pool: Pool,
+    kept: Kept,
+    is_reused: bool,
+    _busy: Counted,
+    _permit: SemaphoreGuardArc,
+}
+
+impl Lease {
+    /// Whether it was used before. What [ended while it idled](CloseReason::Idle) is to be tried on another one.
+    #[must_use]
+    pub const fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    /// Gives the connection back, to be used again if it may be: it has to be at rest, as it is after a message.
+    pub fn give_back(self) {
+        self.pool.put_back(self.kept);
+    }
+}
+
+impl Deref for Lease {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.kept.client
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.kept.client
+    }
 }
 
 impl PoolBuilder {
@@ -166,7 +206,7 @@ impl PoolBuilder {
     #[must_use]
     pub fn build(self) -> Pool {
         let inner = Inner {
-            permits: Semaphore::new(self.connections),
+            permits: Arc::new(Semaphore::new(self.connections)),
             settings: self,
             idle: Mutex::default(),
             last_failure: Mutex::default(),
@@ -221,6 +261,29 @@ impl Pool {
         outcomes
     }
 
+    /// A connection that is free, or a new one; waits for its turn where all are busy.
+    ///
+    /// # Errors
+    /// When none can be made; [`last_failure`](Self::last_failure) tells it too.
+    pub async fn lease(&self) -> Result<Lease, Arc<ConnectError>> {
+        let waiting = Counted::new(&self.inner, |counters| &counters.waiting);
+        let permits = Arc::clone(&self.inner.permits);
+        let permit = permits.acquire_arc().await;
+        drop(waiting);
+        let busy = Counted::new(&self.inner, |counters| &counters.busy);
+        match self.kept_or_new().await {
+            Ok((kept, is_reused)) => {
+                Ok(Lease { pool: self.clone(), kept, is_reused, _busy: busy, _permit: permit })
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.inner.counters.failed.fetch_add(1, Relaxed);
+                *lock(&self.inner.last_failure) = Some(Arc::clone(&error));
+                Err(error)
+            }
+        }
+    }
+
     /// Why a connection could not be made, the last time that this happened.
     #[must_use]
     pub fn last_failure(&self) -> Option<Arc<ConnectError>> {
@@ -256,26 +319,17 @@ impl Pool {
     }
 
     async fn send_once(&self, envelope: &Envelope<'_>, content: &[u8]) -> Vec<Outcome> {
-        let waiting = Counted::new(&self.inner.counters.waiting);
-        let permit = self.inner.permits.acquire().await;
-        drop(waiting);
-        let _busy = Counted::new(&self.inner.counters.busy);
-        let mut kept = match self.kept_or_new().await {
-            Ok(kept) => kept,
-            Err(error) => {
-                self.inner.counters.failed.fetch_add(1, Relaxed);
-                *lock(&self.inner.last_failure) = Some(Arc::new(error));
-                return vec![Outcome::NotTried(Why::NoConnection); envelope.recipients().len()];
+        match self.lease().await {
+            Ok(mut lease) => {
+                let outcomes = lease.send(envelope, content).await;
+                lease.give_back();
+                outcomes
             }
-        };
-        let outcomes = kept.client.send(envelope, content).await;
-        kept.messages += 1;
-        self.put_back(kept);
-        drop(permit);
-        outcomes
+            Err(_) => vec![Outcome::NotTried(Why::NoConnection); envelope.recipients().len()],
+        }
     }
 
-    async fn kept_or_new(&self) -> Result<Kept, ConnectError> {
+    async fn kept_or_new(&self) -> Result<(Kept, bool), ConnectError> {
         loop {
             // The one used last is the least likely to have been closed.
             let Some(mut kept) = lock(&self.inner.idle).kept.pop_back() else { break };
@@ -283,7 +337,7 @@ impl Pool {
                 spawn(kept.client.quit());
             } else if self.is_sound(&mut kept).await {
                 self.inner.counters.reused.fetch_add(1, Relaxed);
-                return Ok(kept);
+                return Ok((kept, true));
             } else {
                 self.inner.counters.stale.fetch_add(1, Relaxed);
             }
@@ -291,7 +345,7 @@ impl Pool {
         let client = self.inner.settings.connect.connect().await?;
         self.inner.counters.connected.fetch_add(1, Relaxed);
         let made = Instant::now();
-        Ok(Kept { client, made, messages: 0, idle_since: made })
+        Ok((Kept { client, made, idle_since: made }, false))
     }
 
     /// Whether the server is there and has not spoken unasked; asked where that was long ago.
@@ -307,7 +361,7 @@ impl Pool {
 
     fn put_back(&self, mut kept: Kept) {
         let session = kept.client.session();
-        if session.close_reason().is_some() {
+        if session.close_reason().is_some() || session.waiting_for().is_some() {
             return;
         }
         kept.idle_since = Instant::now();
@@ -340,7 +394,7 @@ impl Pool {
 impl Inner {
     /// Whether a connection has had its share of messages or time.
     fn is_spent(&self, kept: &Kept, now: Instant) -> bool {
-        kept.messages >= self.settings.messages
+        kept.client.session().transactions() >= self.settings.messages
             || now.duration_since(kept.made) >= self.settings.age
             || now.duration_since(kept.idle_since) >= self.settings.idle
     }
@@ -384,18 +438,22 @@ fn is_limited(outcome: &Outcome) -> bool {
 }
 
 /// Counts a message as waiting or being sent, for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
+#[derive(Debug)]
+struct Counted {
+    inner: Arc<Inner>,
+    counter: fn(&Counters) -> &AtomicUsize,
+}
 
-impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Relaxed);
-        Self(counter)
+impl Counted {
+    fn new(inner: &Arc<Inner>, counter: fn(&Counters) -> &AtomicUsize) -> Self {
+        counter(&inner.counters).fetch_add(1, Relaxed);
+        Self { inner: Arc::clone(inner), counter }
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        (self.counter)(&self.inner.counters).fetch_sub(1, Relaxed);
     }
 }
 

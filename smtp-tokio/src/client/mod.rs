@@ -7,7 +7,7 @@ mod pump;
 mod single;
 
 pub use connect::{Connect, ConnectError, TlsPolicy};
-pub use pool::{Pool, PoolBuilder, PoolStats};
+pub use pool::{Lease, Pool, PoolBuilder, PoolStats};
 pub use pump::Client;
 pub use smtp_proto::client::{
     AuthError, Certificate, ClientConfig, ClientSession, ClientStep, CloseReason, ContentWriter, Envelope,
