@@ -16,7 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-pub use recorder::{Lines, Recorder};
+pub use recorder::{Lines, Recorder, Recorders};
 
 use crate::sasl::Mechanism;
 

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt::{self, Write};
 
 use super::Transcript;
@@ -101,6 +102,43 @@ impl Recorder {
     }
 }
 
+/// Makes the [`Recorder`] of each connection that a client opens, where transcripts are kept: for adapters.
+#[derive(Clone, Default)]
+pub struct Recorders(Option<Arc<MakeRecorder>>);
+
+/// What makes the recorder of a connection, told where it goes.
+type MakeRecorder = dyn Fn(&str) -> Recorder + Send + Sync;
+
+impl Recorders {
+    /// Keeps nothing.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Keeps what `transcript` makes for a connection; it is told where that goes, as in `192.0.2.1:25`.
+    #[must_use]
+    pub fn of<W: Write + Send + Sync + 'static>(
+        transcript: impl Fn(&str) -> Transcript<W> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(move |to| Recorder::of(transcript(to)))))
+    }
+
+    /// The recorder of a connection to `address`, which is noted.
+    #[must_use]
+    pub fn begin(&self, address: &str) -> Recorder {
+        let mut recorder = self.0.as_ref().map_or_else(Recorder::off, |make| make(address));
+        recorder.note(format_args!("connected to {address}"));
+        recorder
+    }
+}
+
+impl fmt::Debug for Recorders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recorders").field(&self.0.is_some()).finish()
+    }
+}
+
 impl Drop for Kept {
     fn drop(&mut self) {
         self.0.finish();
@@ -141,6 +179,25 @@ mod tests {
             recorder.received(b"IT");
         });
         assert_eq!(lines, ["S: 220 mx.example", "C! QUIT"]);
+    }
+
+    #[test]
+    fn each_connection_has_a_transcript_of_its_own_and_knows_where_it_goes() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&kept);
+        let recorders = Recorders::of(move |to: &str| {
+            let (sink, port) = (Arc::clone(&sink), String::from(&to[10..]));
+            let keep = move |line: &str| sink.lock().unwrap().push(std::format!("{port} {line}"));
+            Transcript::new(Lines::new(keep))
+        });
+        let mut first = recorders.begin("192.0.2.1:25");
+        let mut second = recorders.clone().begin("192.0.2.2:26");
+        first.received(b"NOOP\r\n");
+        second.sent(b"220 mx.example\r\n");
+        let want = ["25 -- connected to 192.0.2.1:25", "26 -- connected to 192.0.2.2:26", "25 C: NOOP"];
+        assert_eq!(kept.lock().unwrap()[..3], want);
+        assert_eq!(kept.lock().unwrap()[3], "26 S: 220 mx.example");
+        assert!(Recorders::off().begin("192.0.2.1:25").0.is_none());
     }
 
     #[test]

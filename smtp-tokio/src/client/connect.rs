@@ -1,5 +1,6 @@
 //! From a name to a session that can send.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use smtp_proto::client::{
     AuthError, Certificate, ClientConfig, ClientSession, ClientStep, CloseReason, NoStartTls, TlsInfo,
 };
 use smtp_proto::sasl::client::{Credentials, Failure};
+use smtp_proto::trace::{Recorders, Transcript};
 use smtp_proto::wire::reply::ReplyBuf;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 #[cfg(unix)]
@@ -17,6 +19,7 @@ use tokio::net::UnixStream;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
+use super::observe::unreachable;
 use super::pump::Client;
 use crate::socket::Socket;
 
@@ -107,6 +110,7 @@ pub struct Connect {
     credentials: Option<Credentials>,
     limit: Duration,
     source: Option<IpAddr>,
+    recorders: Recorders,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "tls")]
@@ -124,6 +128,7 @@ impl Client {
             credentials: None,
             limit: CONNECT,
             source: None,
+            recorders: Recorders::off(),
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "tls")]
@@ -172,6 +177,29 @@ impl Connect {
         self
     }
 
+    /// Writes down what both sides send, from the greeting on, in clear text: `transcript` makes one for each connection,
+    /// and is told where it goes, as in `192.0.2.1:25`. There are two where [`TlsPolicy::Opportunistic`] tries again in clear, and many
+    /// in a [`Pool`](super::Pool). Secrets are left out unless it was made `with_secrets`.
+    ///
+    /// ```
+    /// use smtp_tokio::client::Connect;
+    /// use smtp_tokio::trace::{Lines, Transcript};
+    ///
+    /// fn logged(connect: Connect) -> Connect {
+    ///     connect.record(|to| {
+    ///         let to = to.to_owned();
+    ///         Transcript::new(Lines::new(move |line: &str| eprintln!("{to} {line}")))
+    ///     })
+    /// }
+    /// ```
+    pub fn record<W: fmt::Write + Send + Sync + 'static>(
+        mut self,
+        transcript: impl Fn(&str) -> Transcript<W> + Send + Sync + 'static,
+    ) -> Self {
+        self.recorders = Recorders::of(transcript);
+        self
+    }
+
     /// Connects and reads on until a message can be sent: greeting, EHLO, STARTTLS and AUTH as far as they are asked for.
     ///
     /// # Errors
@@ -186,14 +214,16 @@ impl Connect {
     }
 
     async fn attempt(&self, policy: TlsPolicy) -> Result<Client, ConnectError> {
-        let stream = self.dial().await?;
+        let (stream, address) = self.dial().await?;
         let config = self.with_server();
         let origin = Instant::now();
         let session = match policy {
             TlsPolicy::Implicit => ClientSession::implicit_tls(config, Time::ZERO),
             _ => ClientSession::new(config, Time::ZERO),
         };
-        let client = Client::of(stream, session, origin);
+        let mut client = Client::of(stream, session, origin);
+        client.recorder = self.recorders.begin(&address);
+        client.observer.connected(&self.host, &address);
         self.equipped(client, policy)?.opened(policy, self.credentials.as_ref()).await
     }
 
@@ -239,12 +269,14 @@ impl Connect {
         }
     }
 
-    async fn dial(&self) -> Result<Socket, ConnectError> {
+    /// A connection, and where it goes.
+    async fn dial(&self) -> Result<(Socket, String), ConnectError> {
         #[cfg(unix)]
         if let Some(path) = self.host.strip_prefix("unix:") {
-            return self.dial_unix(path).await.map(Socket::Unix);
+            return Ok((Socket::Unix(self.dial_unix(path).await?), self.host.clone()));
         }
-        self.dial_tcp().await.map(Socket::Tcp)
+        let (stream, address) = self.dial_tcp().await?;
+        Ok((Socket::Tcp(stream), address.to_string()))
     }
 
     #[cfg(unix)]
@@ -255,7 +287,7 @@ impl Connect {
     }
 
     /// A connection to the first address that answers.
-    async fn dial_tcp(&self) -> Result<TcpStream, ConnectError> {
+    async fn dial_tcp(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let found = lookup_host(&self.host).await;
         let addresses = found.map_err(|error| self.no_address(Some(error)))?;
         let mut last = None;
@@ -264,10 +296,13 @@ impl Connect {
                 Ok(Ok(stream)) => {
                     // Commands go out in groups already; waiting for more would only delay them.
                     let _ = stream.set_nodelay(true);
-                    return Ok(stream);
+                    return Ok((stream, address));
                 }
                 Ok(Err(error)) => last = Some((address, error)),
                 Err(_) => last = Some((address, io::ErrorKind::TimedOut.into())),
+            }
+            if let Some((address, error)) = &last {
+                unreachable(&self.host, *address, error);
             }
         }
         Err(match last {

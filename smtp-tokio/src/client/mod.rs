@@ -2,6 +2,7 @@
 
 mod connect;
 mod content;
+mod observe;
 mod pool;
 mod pump;
 mod single;

@@ -1,17 +1,21 @@
 //! One connection: a session and the stream it runs over.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use smtp_proto::bytes::Buf;
 use smtp_proto::client::{Certificate, ClientConfig, ClientSession, ClientStep, Need, TlsInfo};
+use smtp_proto::trace::{Recorder, Transcript};
 use smtp_proto::wire::ehlo::Extensions;
 use smtp_proto::{RecvBuf, Time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::observe::Observer;
 use crate::clock::{far_future, instant, is_gone, now};
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -42,6 +46,8 @@ pub struct Client<S = Socket> {
     origin: Instant,
     /// Octets were given to the stream that it may still hold.
     unflushed: bool,
+    pub(super) recorder: Recorder,
+    pub(super) observer: Observer,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Box<ClientTls>>,
 }
@@ -68,6 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             used: 0,
             origin,
             unflushed: false,
+            recorder: Recorder::off(),
+            observer: Observer::new(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -103,6 +111,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self
     }
 
+    /// Writes down what both sides send from here on, in clear text: with [`Lines`](crate::trace::Lines) into a log.
+    /// Secrets are left out unless the transcript was made `with_secrets`. Costs a pointer where it is not used.
+    ///
+    /// A connection that is made by name is recorded from the greeting on by [`Connect::record`](super::Connect::record),
+    /// any other stream after [`start`](Self::start):
+    ///
+    /// ```
+    /// use smtp_tokio::Client;
+    /// use smtp_tokio::trace::{Lines, Transcript};
+    ///
+    /// fn log(client: &mut Client) {
+    ///     client.record(Transcript::new(Lines::new(|line: &str| eprintln!("{line}"))));
+    /// }
+    /// ```
+    pub fn record<W: fmt::Write + Send + Sync + 'static>(&mut self, transcript: Transcript<W>) {
+        self.recorder = Recorder::of(transcript);
+    }
+
+    /// The span that its events are in: for your own, `instrument(client.span().clone())`.
+    #[cfg(feature = "tracing")]
+    pub fn span(&self) -> &tracing::Span {
+        self.observer.span()
+    }
+
     /// What is known of the session: extensions, TLS, outcomes, why it ended.
     #[must_use]
     pub fn session(&self) -> &ClientSession {
@@ -136,6 +168,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut input = self.buffer.input();
         let step = self.session.next(&mut input);
         self.used = input.used();
+        if let Some(step) = &step {
+            self.observer.step(step);
+            if let ClientStep::Close(reason) = step {
+                self.recorder.note(format_args!("closed: {reason}"));
+            }
+        }
         Ok(step)
     }
 
@@ -167,7 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             match Pin::new(&mut self.stream).poll_write(cx, output)? {
                 Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(n) => {
-                    let _ = output.split_to(n);
+                    self.recorder.received(&output[..n]);
+                    output.advance(n);
                     (went_on, self.unflushed) = (true, true);
                 }
                 Poll::Pending => break,
@@ -179,24 +218,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if went_on {
             return Poll::Ready(Ok(true));
         }
+        self.poll_fill(cx).map_ok(|n| n > 0)
+    }
+
+    /// Reads what there is, and says how much; pending while there is no room.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.buffer.spare().is_empty() {
             return Poll::Pending;
         }
         let mut spare = ReadBuf::new(self.buffer.spare());
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut spare))?;
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut spare))?;
         let n = spare.filled().len();
         self.buffer.commit(n);
-        Poll::Ready(Ok(n > 0))
+        let waiting = self.buffer.waiting();
+        self.recorder.sent(&waiting[waiting.len() - n..]);
+        Poll::Ready(Ok(n))
     }
 
     /// Reads what is left, up to the end or what there is room for.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.buffer.spare().is_empty() {
-            let mut spare = ReadBuf::new(self.buffer.spare());
-            let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut spare));
-            let n = spare.filled().len();
-            self.buffer.commit(n);
-            if n == 0 || read.is_err() {
+            if !matches!(ready!(self.poll_fill(cx)), Ok(n) if n > 0) {
                 break;
             }
         }
@@ -210,14 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return true;
         }
         self.buffer.fit(self.session.room());
-        poll_fn(|cx| {
-            let mut spare = ReadBuf::new(self.buffer.spare());
-            let read = Pin::new(&mut self.stream).poll_read(cx, &mut spare);
-            let n = spare.filled().len();
-            self.buffer.commit(n);
-            Poll::Ready(read.is_ready())
-        })
-        .await
+        poll_fn(|cx| Poll::Ready(self.poll_fill(cx).is_ready())).await
     }
 
     /// Shakes hands, at most until the session's deadline. Octets that came before are the session's to judge.
@@ -230,6 +265,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let handshake = poll_fn(|cx| stream.poll_connect(&tls.config, &tls.name, cx));
         match timeout_at(until, handshake).await {
             Ok(Ok(info)) => {
+                self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
+                self.observer.encrypted(&info, tls.certificate);
                 let mut plaintext = self.buffer.input();
                 let at = now(self.origin);
                 let upgraded = self.session.tls_established(&mut plaintext, *info, tls.certificate, at);
@@ -238,6 +275,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 upgraded.map_err(io::Error::other)
             }
             Ok(Err(error)) => {
+                self.recorder.note(format_args!("no TLS: {error}"));
+                self.observer.not_encrypted(&error);
                 tls.error = Some(error);
                 self.session.tls_failed();
                 Ok(())

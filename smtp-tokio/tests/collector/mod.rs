@@ -48,7 +48,7 @@ impl Subscriber for Collector {
         let id = self.spans.fetch_add(1, Ordering::SeqCst) + 1;
         let mut values = Values::default();
         span.record(&mut values);
-        note(format!("{id}: new{}", values.0));
+        note(format!("{id}: new {}{}", span.metadata().name(), values.0));
         Id::from_u64(id)
     }
 
@@ -115,7 +115,7 @@ pub(crate) fn of_a_session_in_clear(address: SocketAddr) {
     let lines = until("closed");
     let id = lines[0].split(':').next().unwrap();
     let wanted = [
-        "new".to_owned(),
+        "new smtp".to_owned(),
         format!("is peer={peer}"),
         "DEBUG message=connected".to_owned(),
         "is helo=my_host".to_owned(),
@@ -159,4 +159,37 @@ pub(crate) fn of_tls_and_too_many(address: SocketAddr, parties: &Parties) {
     }
     let lines = until("reason=TlsFailed").join("\n");
     assert!(lines.contains(": INFO message=the TLS handshake failed error="), "{lines}");
+}
+
+/// Of a client that sends to one host, does not believe another, and finds nobody at a third: `to` are their addresses.
+/// What the servers say of it is left out.
+pub(crate) fn of_clients(to: [SocketAddr; 2]) {
+    let lines = until("no connection");
+    let ids = lines.iter().filter_map(|line| line.strip_suffix(": new smtp_client"));
+    let of = |id: &str| {
+        let begin = format!("{id}: ");
+        lines.iter().filter_map(|line| line.strip_prefix(&begin)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let said: Vec<Vec<String>> = ids.map(of).collect();
+    let host = to[0];
+    let wanted = [
+        "new smtp_client".to_owned(),
+        format!("is host=\"{host}\""),
+        format!("is peer=\"{host}\""),
+        "DEBUG message=connected".to_owned(),
+        "is tls=\"TLSv1.3\"".to_owned(),
+        "DEBUG message=encrypted protocol=\"TLSv1.3\" cipher=\"AES_256_GCM_SHA384\" verified=true".to_owned(),
+        "DEBUG message=authenticated code=235".to_owned(),
+        "DEBUG message=refused to=RCPT code=550".to_owned(),
+        "DEBUG message=the message was taken code=250".to_owned(),
+        "INFO message=closed reason=QUIT".to_owned(),
+    ];
+    assert_eq!(said[0], wanted);
+    let failed = said[1].join("\n");
+    assert!(failed.contains("INFO message=the TLS handshake failed error="), "{failed}");
+    assert_eq!(said.len(), 2, "{said:#?}");
+    let nobody = format!("0: INFO message=no connection host=\"{0}\" peer={0} error=", to[1]);
+    assert!(lines.iter().any(|line| line.starts_with(&nobody)), "{lines:#?}");
+    let all = lines.join("\n");
+    assert!(!all.contains("ghost") && !all.contains("tanstaaf"), "{all}");
 }
