@@ -1,6 +1,7 @@
 //! Hang-ups, observable while a token is held.
 
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub struct HangUp(Arc<Watched>);
 struct Watched {
     ends: Async<OwnedFd>,
     /// A socket that is closed leaves an epoll silently, so ours is not.
-    _socket: OwnedFd,
+    socket: OwnedFd,
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -34,7 +35,7 @@ impl HangUp {
         let socket = socket.as_fd().try_clone_to_owned()?;
         let ends = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&ends, &socket, epoll::EventData::new_u64(0), epoll::EventFlags::RDHUP)?;
-        Ok(Self(Arc::new(Watched { ends: Async::new_nonblocking(ends)?, _socket: socket })))
+        Ok(Self(Arc::new(Watched { ends: Async::new_nonblocking(ends)?, socket })))
     }
 }
 
@@ -54,5 +55,23 @@ impl HangUp {
     pub async fn wait(self) -> io::Result<()> {
         // An event that is there stays: whoever asks later is told at once.
         self.0.ends.readable().await
+    }
+
+    /// Looks once, without waiting: whether the peer is gone and has left nothing unread. It was reset, or has closed its
+    /// side with no octet before it in the socket. What the connection has read already is not seen from here:
+    /// [`Verdict::followed`](smtp_proto::server::Verdict::followed) tells.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let Ok(twin) = self.0.socket.try_clone() else { return false };
+        // Only a descriptor to it, whatever it is; Unix sockets can't be peeked at by their own type.
+        let twin = TcpStream::from(twin);
+        // A reset leaves what was unread before it.
+        if !matches!(twin.take_error(), Ok(None)) {
+            return true;
+        }
+        match twin.peek(&mut [0]) {
+            Ok(octets) => octets == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }

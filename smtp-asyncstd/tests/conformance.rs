@@ -329,3 +329,20 @@ fn a_hang_up_is_seen_beside_a_token_and_unread_octets_are_none() {
         }
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_is_gone_with_nothing_left_unread_is_told_from_who_waits_or_has_said_more() {
+    block_on(async {
+        for (last, gone) in [(&b""[..], true), (b"QUIT\r\n", false)] {
+            for (name, connection, mut client) in connections().await {
+                let watch = connection.watch().unwrap();
+                assert!(!watch.is_gone(), "{name}: it waits");
+                client.write_all(last).await.unwrap();
+                drop(client);
+                timeout(LIMIT, watch.clone().wait()).await.unwrap().unwrap();
+                assert_eq!(watch.is_gone(), gone, "{name}: {last:?}");
+            }
+        }
+    });
+}

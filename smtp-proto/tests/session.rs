@@ -20,6 +20,26 @@ const ENVELOPE: &[u8] = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@mx.example>\r\n"
 // ---- tokens ----------------------------------------------------------------------------------------------
 
 #[test]
+fn a_verdict_says_whether_the_peer_went_on_without_it() {
+    for (content, followed, why) in
+        [(&b"hi\r\n.\r\n"[..], false, "it waits"), (b"hi\r\n.\r\nQUIT\r\n", true, "it has said more")]
+    {
+        let mut wire = Wire::greeted(config());
+        wire.send(ENVELOPE);
+        wire.send(b"DATA\r\n");
+        wire.arrive(content);
+        let mut seen = Vec::new();
+        wire.go_with(|step| {
+            if let Step::Verdict(verdict) = &step {
+                seen.push(verdict.followed());
+            }
+            step.accept();
+        });
+        assert_eq!(seen, [followed], "{why}");
+    }
+}
+
+#[test]
 fn a_token_dropped_unanswered_never_accepts() {
     let mut wire = Wire::new(config());
     wire.go_with(|step| drop(step));

@@ -1,6 +1,7 @@
 //! A mail server on smtp-proto: takes mail for its own domains and delivers it to Maildirs.
 #![forbid(unsafe_code)]
 
+mod after_dot;
 mod blocklists;
 mod cli;
 mod config;

@@ -34,6 +34,7 @@ mod spool;
 mod sqlite;
 mod store;
 mod transport;
+mod unconfirmed;
 mod writer;
 
 #[cfg(test)]
@@ -49,4 +50,5 @@ pub(crate) use self::model::{BodyType, Envelope, Kind, NewDelivery, NewRcpt, Rou
 pub(crate) use self::policy::{Policy, after};
 pub(crate) use self::runner::{Opened, Queue, Surroundings, open};
 pub(crate) use self::store::{StoreError, Trouble};
+pub(crate) use self::unconfirmed::Unsure;
 pub(crate) use self::writer::WriterThread;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use smtp_proto::server::{CloseReason, Facts, Mail, Pending, ReceivedBy, ResetCause, Step};
@@ -11,6 +11,7 @@ use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
 
+use crate::after_dot::{AfterDot, Client, LATE, LOST};
 use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER, User};
 use crate::fixups::{Fixups, Given};
@@ -20,7 +21,7 @@ use crate::log::{Event, Log};
 use crate::login::Login;
 use crate::people::{People, random_text};
 use crate::queue::{
-    self, BodyType, Envelope, Intake, MOST_HOPS, NewDelivery, NewRcpt, Policy, Queue, RouteKey, after,
+    self, BodyType, Envelope, Intake, MOST_HOPS, NewDelivery, NewRcpt, Policy, Queue, RouteKey, Unsure, after,
 };
 use crate::queue_id::{QueueId, QueueIds};
 use crate::refusal::Refusal;
@@ -82,6 +83,8 @@ struct Transaction {
     fixups: Option<Fixups>,
     /// What became of the message.
     outcome: Option<Result<String, Refusal>>,
+    /// Whether the client knows of it is not known.
+    unsure: Option<Unsure>,
 }
 
 /// What MAIL said besides the sender.
@@ -118,7 +121,11 @@ impl Service {
         let mut transaction: Option<Transaction> = None;
         let mut login = Login::default();
         let mut visit = self.gate.now().visit(kind, None);
-        while let Some(step) = connection.next().await? {
+        let mut after_dot = AfterDot::default();
+        loop {
+            after_dot.watch(connection, transaction.as_ref().is_some_and(|open| open.draft.is_some()));
+            let Some(step) = connection.next().await? else { break };
+            after_dot.see(&step);
             match step {
                 Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
                 Step::Connect(connect) => {
@@ -177,7 +184,11 @@ impl Service {
                 }
                 Step::Verdict(verdict) => {
                     if let Some(whole) = &mut transaction {
-                        match self.deliver(whole).await {
+                        let limit = Duration::from_secs(self.people.config().limits.verdict_seconds);
+                        let client = after_dot.begin(&verdict, limit);
+                        self.deliver(whole, &client).await;
+                        after_dot.given(whole.unsure.take());
+                        match whole.outcome.as_ref().unwrap_or(&NOTHING_STORED) {
                             Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), said)),
                             Err(refusal) => verdict.refuse(&refusal.reply()),
                         }
@@ -273,17 +284,23 @@ impl Service {
         fixups.verdict(|author| !check || known.directory.owns(user, author))
     }
 
-    /// Returns what to say. When it says yes, the message is durable. In LMTP each recipient is told the same, as the
+    /// Finds out what to say. When it says yes, the message is durable. In LMTP each recipient is told the same, as the
     /// message is taken for all of them or for none.
-    async fn deliver<'t>(&self, transaction: &'t mut Transaction) -> &'t Result<String, Refusal> {
-        if transaction.outcome.is_none() {
-            let outcome = self.store(transaction).await;
-            transaction.outcome = Some(outcome);
+    async fn deliver(&self, transaction: &mut Transaction, client: &Client<'_>) {
+        if transaction.outcome.is_some() {
+            return;
         }
-        transaction.outcome.as_ref().unwrap_or(&NOTHING_STORED)
+        let id = transaction.draft.as_ref().map(|draft| draft.id);
+        let stored = tokio::time::timeout_at(client.until.into(), self.store(transaction, client)).await;
+        let outcome = stored.unwrap_or_else(|_| {
+            // What was cut off is given up, or withdrawn.
+            transaction.event(&self.log, "failed").maybe("id", id).field("error", "late after final dot");
+            Err(LATE.into())
+        });
+        transaction.outcome = Some(outcome);
     }
 
-    async fn store(&self, transaction: &mut Transaction) -> Result<String, Refusal> {
+    async fn store(&self, transaction: &mut Transaction, client: &Client<'_>) -> Result<String, Refusal> {
         transaction.finish().await;
         let Some(mut draft) = transaction.draft.take() else { return Err(NOT_STORED.into()) };
         let (id, octets) = (draft.id, draft.intake.octets());
@@ -309,12 +326,24 @@ impl Service {
         let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, deliveries).await;
         let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
         match stored {
-            Ok(_committed) => {
-                if let Some(user) = &transaction.user {
+            // Dropping the receipt withdraws it.
+            Ok(_) if client.is_late() => {
+                event("failed").field("error", "late after final dot");
+                Err(LATE.into())
+            }
+            Ok(_) if client.is_gone() => {
+                event("lost").field("why", "lost after final dot");
+                Err(LOST.into())
+            }
+            Ok(receipt) => {
+                if let Some(user) = transaction.user.as_ref().filter(|_| receipt.duplicate_of().is_none()) {
                     self.people.sent(user, transaction.recipients.len(), Instant::now());
                 }
-                event("queued");
-                // Delivery begins when `_committed` is dropped, and so after that line.
+                let event = event("queued");
+                event.maybe("duplicate-of", receipt.duplicate_of());
+                let id = receipt.id();
+                // Delivery begins here, and so after that line.
+                transaction.unsure = Some(receipt.given());
                 Ok(format!("Ok: queued as {id}"))
             }
             Err(error) => {
@@ -369,6 +398,7 @@ impl Transaction {
             draft: None,
             fixups: None,
             outcome: None,
+            unsure: None,
         }
     }
 

@@ -38,6 +38,24 @@ impl HangUp {
         Ok(())
     }
 
+    /// Looks once, without waiting: whether the peer is gone and has left nothing unread. It was reset, or has closed its
+    /// side with no octet before it in the socket. What the connection has read already is not seen from here:
+    /// [`Verdict::followed`](smtp_proto::server::Verdict::followed) tells.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let Ok(twin) = self.0.as_fd().try_clone_to_owned() else { return false };
+        // Only a descriptor to it, whatever it is; Unix sockets can't be peeked at by their own type.
+        let twin = std::net::TcpStream::from(twin);
+        // A reset leaves what was unread before it.
+        if !matches!(twin.take_error(), Ok(None)) {
+            return true;
+        }
+        match twin.peek(&mut [0]) {
+            Ok(octets) => octets == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     async fn ready(&self) -> io::Result<Ready> {
         match &*self.0 {
             Socket::Tcp(stream) => stream.ready(Interest::READABLE).await,

@@ -365,3 +365,26 @@ async fn a_hang_up_is_seen_beside_a_token_and_unread_octets_are_none() {
     timeout(LIMIT, watch.wait()).await.expect("the hang-up is seen").unwrap();
     token.accept();
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn who_is_gone_with_nothing_left_unread_is_told_from_who_waits_or_has_said_more() {
+    let config = smtp_tokio::ServerConfig::new("mx.example").unwrap();
+    let mut server = Server::bind("127.0.0.1:0", config).await.unwrap();
+    let address = server.local_addr().unwrap();
+    for (last, reset, gone) in
+        [(&b""[..], false, true), (b"QUIT\r\n", false, false), (b"QUIT\r\n", true, true)]
+    {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let connection = server.accept().await.unwrap().unwrap();
+        let watch = connection.watch().unwrap();
+        assert!(!watch.is_gone(), "it waits");
+        client.write_all(last).await.unwrap();
+        if reset {
+            client.set_zero_linger().unwrap();
+        }
+        drop(client);
+        timeout(LIMIT, watch.clone().wait()).await.unwrap().unwrap();
+        assert_eq!(watch.is_gone(), gone, "{last:?}, reset: {reset}");
+    }
+}

@@ -366,7 +366,8 @@ impl ServerSession {
             Phase::Verdict => {
                 let recipient =
                     (self.config.protocol == Protocol::Lmtp).then_some(self.transaction.verdict as usize);
-                let verdict = Verdict { recipient, octets: self.transaction.octets };
+                let followed = !input.rest().is_empty();
+                let verdict = Verdict { recipient, octets: self.transaction.octets, followed };
                 Some(Step::Verdict(self.token(Open::Verdict, verdict)))
             }
             Phase::Closing(reason) => {

@@ -367,6 +367,7 @@ impl Data {
 pub struct Verdict {
     pub(crate) recipient: Option<usize>,
     pub(crate) octets: u64,
+    pub(crate) followed: bool,
 }
 
 impl Verdict {
@@ -380,6 +381,16 @@ impl Verdict {
     #[must_use]
     pub const fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// Whether octets wait behind the content: the peer went on without the answer. Unlike all else here it depends on
+    /// when they arrive.
+    ///
+    /// A peer that closes its side after them has said what it wanted to; one that closes without them may be gone, and
+    /// send the message again.
+    #[must_use]
+    pub const fn followed(&self) -> bool {
+        self.followed
     }
 }
 

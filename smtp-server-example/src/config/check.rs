@@ -93,6 +93,7 @@ fn limits(limits: &Limits) -> Checked {
         ("limits.connections", limits.connections as u64, 1),
         ("limits.connections_per_address", limits.connections_per_address as u64, 1),
         ("limits.idle_seconds", limits.idle_seconds, 1),
+        ("limits.verdict_seconds", limits.verdict_seconds, 1),
     ])
 }
 

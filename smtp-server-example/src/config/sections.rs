@@ -18,6 +18,7 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
     pub(crate) idle_seconds: u64,
+    pub(crate) verdict_seconds: u64,
     pub(crate) drain_seconds: u64,
 }
 
@@ -29,6 +30,7 @@ impl Default for Limits {
             connections: 250,
             connections_per_address: 50,
             idle_seconds: 300,
+            verdict_seconds: 240,
             drain_seconds: 30,
         }
     }

@@ -88,6 +88,13 @@ pub(super) const KEYS: &[Key] = &[
         "Wait for the next command, then 421. 300 is the least that RFC 5321 §4.5.3.2.7 asks for.",
     ),
     key(
+        "limits.verdict_seconds",
+        "seconds",
+        "How long all that has to be done after a message's end may take, scanners and disk, then 451. A client waits \
+         for 600 (RFC 5321 §4.5.3.2.6) or gives up sooner; one that has given up sends the message again, so that a \
+         late 250 makes two of it. 240 leaves room for a slow way back.",
+    ),
+    key(
         "limits.drain_seconds",
         "seconds",
         "How long a shutdown waits for running transactions. 30 is less than the 90 after which systemd kills.",

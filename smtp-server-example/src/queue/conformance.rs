@@ -73,6 +73,8 @@ pub(super) fn message(deliveries: &[&[&str]]) -> NewMessage {
         body: body_of(b"Subject: x\r\n\r\ntext\r\n".to_vec()),
         hold: None,
         deliveries: deliveries.iter().map(delivery).collect(),
+        key: None,
+        batch: 0,
     }
 }
 

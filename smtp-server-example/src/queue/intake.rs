@@ -2,10 +2,13 @@
 
 use std::io;
 
+use jiff::Timestamp;
+
 use super::loops;
 use super::model::{Body, Envelope, NewDelivery, NewMessage};
 use super::spool::{Draft, Spool};
 use super::store::{Change, StoreError, Trouble};
+use super::unconfirmed::{IntakeKey, Unsure};
 use super::writer::{Committed, Writer};
 use crate::queue_id::QueueId;
 use crate::store::Disk;
@@ -14,13 +17,54 @@ use crate::store::Disk;
 pub(crate) struct Intake<D: Disk> {
     draft: Result<Draft<D>, io::Error>,
     octets: u64,
-    /// Hosts that it has passed, once its header was seen.
-    hops: Option<usize>,
+    /// What its header says, once that was seen.
+    header: Option<Header>,
+}
+
+/// What counts of a header.
+#[derive(Default)]
+struct Header {
+    /// Hosts that it has passed.
+    hops: usize,
+    message_id: Option<Vec<u8>>,
+}
+
+/// A message that is durable, and of which its client does not know yet. Dropped without [`given`](Self::given), it is
+/// withdrawn.
+pub(crate) struct Receipt {
+    id: QueueId,
+    arrived: Timestamp,
+    key: Option<IntakeKey>,
+    writer: Writer,
+    /// None for a message that came again.
+    committed: Option<Committed>,
+}
+
+impl Receipt {
+    /// The message that this one is a second sending of, which is left alone.
+    pub(crate) fn duplicate_of(&self) -> Option<QueueId> {
+        self.committed.is_none().then_some(self.id)
+    }
+
+    /// The queue id to tell: the first one's of a message that came again.
+    pub(crate) const fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// The client is being told: delivery begins. Until it goes on, it may not have heard.
+    pub(crate) fn given(self) -> Unsure {
+        let batch = self.committed.as_ref().map(Committed::batch);
+        let unsure = Unsure::new(self.writer, self.key, self.id, self.arrived, batch);
+        if let Some(committed) = self.committed {
+            committed.release();
+        }
+        unsure
+    }
 }
 
 impl<D: Disk> Intake<D> {
     pub(super) fn begin(spool: &Spool<D>, id: QueueId) -> Self {
-        Self { draft: Ok(spool.begin(id)), octets: 0, hops: None }
+        Self { draft: Ok(spool.begin(id)), octets: 0, header: None }
     }
 
     /// Content octets so far.
@@ -44,23 +88,32 @@ impl<D: Disk> Intake<D> {
     /// Hosts that the message has passed, as its header says.
     pub(crate) fn hops(&mut self) -> usize {
         self.see_header();
-        self.hops.unwrap_or(0)
+        self.header.as_ref().map_or(0, |header| header.hops)
     }
 
-    /// Returns when the message is durable. It is scheduled when what this returns is dropped.
+    /// Returns when the message is durable, at once if it came again. Cancelled, it leaves nothing behind.
     pub(crate) async fn store(
         mut self,
         writer: &Writer,
         envelope: Envelope,
         prefix: Vec<u8>,
         deliveries: Vec<NewDelivery>,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<Receipt, StoreError> {
+        self.see_header();
         let body = self.finish().await?;
+        let (id, arrived) = (envelope.id, envelope.arrived);
+        let message_id = self.header.take().and_then(|header| header.message_id);
+        let key = IntakeKey::of(&envelope, &deliveries, message_id.as_deref(), &body.sha256);
+        let receipt = |id, committed| Receipt { id, arrived, key, writer: writer.clone(), committed };
+        if let Some(first) = key.and_then(|key| writer.unconfirmed().find(&key, arrived)) {
+            self.abandon().await;
+            return Ok(receipt(first, None));
+        }
         // From here on a row may name the file, whatever becomes of whoever waits for the answer.
         if let Ok(draft) = &mut self.draft {
             draft.keep();
         }
-        let message = NewMessage { envelope, prefix, body, hold: None, deliveries };
+        let message = NewMessage { envelope, prefix, body, hold: None, deliveries, key, batch: 0 };
         let stored = writer.offer(Change::Enqueue(Box::new(message))).await;
         if let Err(error) = &stored
             // After a failed sync the row may be there at the next start; a file without a row is swept then.
@@ -68,7 +121,7 @@ impl<D: Disk> Intake<D> {
         {
             let _ = self.on_disk(|draft| draft.discard()).await;
         }
-        stored
+        stored.map(|committed| receipt(id, Some(committed)))
     }
 
     /// Gives the message up. Merely dropped, it would hold up other sessions for as long as the disk takes.
@@ -84,8 +137,10 @@ impl<D: Disk> Intake<D> {
     }
 
     fn see_header(&mut self) {
-        if let (None, Ok(draft)) = (self.hops, &self.draft) {
-            self.hops = Some(loops::hops(draft.in_memory()));
+        if let (None, Ok(draft)) = (&self.header, &self.draft) {
+            let beginning = draft.in_memory();
+            let message_id = loops::message_id(beginning).map(<[u8]>::to_vec);
+            self.header = Some(Header { hops: loops::hops(beginning), message_id });
         }
     }
 

@@ -24,6 +24,12 @@ pub(crate) fn delivered_before() -> Said {
     Said::ours((5, 4, 6), "554 5.4.6 Mail loop: it was delivered to this address before")
 }
 
+/// The Message-ID of a message, where its header has one.
+pub(crate) fn message_id(beginning: &[u8]) -> Option<&[u8]> {
+    let mut found = fields(beginning).filter(|(name, _)| name.eq_ignore_ascii_case(b"Message-ID"));
+    found.next().map(|(_, value)| value.trim_ascii()).filter(|id| !id.is_empty())
+}
+
 /// The fields of a header, by their first lines.
 fn fields(beginning: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = beginning;

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use smtp_proto::wire::params::{Notify, Ret};
 
+use super::unconfirmed::IntakeKey;
 use crate::queue_id::QueueId;
 
 /// A delivery: the recipients of one message that go the same way together.
@@ -162,6 +163,10 @@ pub(crate) struct NewMessage {
     pub(crate) hold: Option<String>,
     /// Never empty; no address is in it twice.
     pub(crate) deliveries: Vec<NewDelivery>,
+    /// By what a second sending of it would be known; none if nobody would send it again.
+    pub(crate) key: Option<IntakeKey>,
+    /// The number of the commit, which the writer knows.
+    pub(crate) batch: i64,
 }
 
 /// What a message's envelope says, and who brought it.

@@ -21,6 +21,7 @@ use super::spool::Spool;
 use super::sqlite::{Sqlite, SqliteReader, Start};
 use super::store::{Change, Effect, Reader, StoreError, Trouble};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
+use super::unconfirmed::Unconfirmed;
 use super::writer::{Writer, WriterThread};
 use crate::log::Log;
 use crate::queue_id::{QueueId, QueueIds};
@@ -115,7 +116,9 @@ impl Opened {
         }
         let (effects, events) = unbounded_channel();
         let spool = self.spool.clone();
-        let (writer, thread) = Writer::start(self.store, effects, Arc::new(move |file| spool.remove(file)))?;
+        let unconfirmed = Unconfirmed::new(self.start.doubtful, self.start.batch);
+        let unlink = Arc::new(move |file: &str| spool.remove(file));
+        let (writer, thread) = Writer::start(self.store, unconfirmed, effects, unlink)?;
         let (marks, waiting) = unbounded_channel();
         let queue = Queue {
             writer: writer.clone(),
@@ -412,7 +415,7 @@ mod tests {
             sent.envelope.arrived = Timestamp::now();
             sent.envelope.expires = self.queue.policy().expires(sent.envelope.arrived);
             sent.deliveries.iter_mut().for_each(|delivery| delivery.warn = None);
-            self.queue.writer().offer(Change::Enqueue(Box::new(sent))).await.unwrap();
+            self.queue.writer().offer(Change::Enqueue(Box::new(sent))).await.unwrap().release();
         }
 
         /// Each delivery's recipient, state and tries, once all that is due was tried.

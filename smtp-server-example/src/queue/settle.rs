@@ -182,6 +182,8 @@ fn notice(
         body: body_of(notice.content()),
         hold: None,
         deliveries: vec![NewDelivery { route: (with.way)(sender), warn: None, rcpts: vec![rcpt] }],
+        key: None,
+        batch: 0,
     })
 }
 

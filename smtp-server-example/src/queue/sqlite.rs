@@ -13,6 +13,8 @@ pub(crate) use self::read::SqliteReader;
 pub(super) use self::read::matching;
 use super::lock::Lock;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
+use super::unconfirmed::{self, Doubtful, IntakeKey};
+use crate::queue_id::QueueId;
 
 /// The tables' version, kept in `user_version`. A file of a later one is refused, not guessed at.
 const VERSION: i64 = 1;
@@ -46,6 +48,10 @@ pub(crate) struct Start {
     pub(crate) adopted: usize,
     /// The files of the spool that rows refer to.
     pub(crate) files: Vec<String>,
+    /// The number of the last commit.
+    pub(crate) batch: i64,
+    /// Messages whose clients may not know of them.
+    pub(crate) doubtful: Vec<Doubtful>,
 }
 
 impl Sqlite {
@@ -69,9 +75,10 @@ impl Sqlite {
         let epoch = next_epoch(&tx, node, now)?;
         let adopted = adopt(&tx, node, epoch)?;
         let files = files(&tx)?;
+        let (batch, doubtful) = doubtful(&tx, now)?;
         tx.execute("INSERT OR REPLACE INTO meta VALUES ('closed', 'no')", [])?;
         tx.commit()?;
-        let start = Start { epoch, clean, adopted, files };
+        let start = Start { epoch, clean, adopted, files, batch, doubtful };
         Ok((Self { db, file, node: node.to_owned(), epoch }, start))
     }
 
@@ -205,6 +212,32 @@ fn adopt(tx: &Transaction<'_>, node: &str, epoch: i64) -> Result<usize, StoreErr
     Ok(tx.execute(sql, params![node, epoch])?)
 }
 
+/// What clients may send again: what they may not have been told, and what came with commits of which the last run did
+/// not know whether they were told, even one that it believed to have failed.
+fn doubtful(tx: &Transaction<'_>, now: Timestamp) -> Result<(i64, Vec<Doubtful>), StoreError> {
+    let confirmed = "SELECT value FROM meta WHERE key = 'confirmed'";
+    let confirmed: Option<String> = tx.query_row(confirmed, [], |row| row.get(0)).optional()?;
+    let confirmed = confirmed.and_then(|batch| batch.parse().ok()).unwrap_or(0);
+    let newest: i64 = tx.query_row("SELECT coalesce(max(batch), 0) FROM message", [], |row| row.get(0))?;
+    tx.execute("UPDATE message SET doubt = 1 WHERE batch > ? AND intake_key IS NOT NULL", [confirmed])?;
+    let since = now.checked_sub(unconfirmed::LIVES).unwrap_or(Timestamp::MIN).as_millisecond();
+    tx.execute("UPDATE message SET doubt = 0 WHERE doubt = 1 AND arrived_at <= ?", [since])?;
+    let sql = "SELECT intake_key, queue_id, arrived_at FROM message WHERE doubt = 1 ORDER BY arrived_at";
+    let mut query = tx.prepare(sql)?;
+    let rows = query.query_map([], |row| {
+        Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+    })?;
+    let mut doubtful = Vec::new();
+    for row in rows {
+        let (key, id, arrived) = row?;
+        // What makes no sense is known by nobody.
+        if let (Some(id), Ok(arrived)) = (QueueId::parse(&id), Timestamp::from_millisecond(arrived)) {
+            doubtful.push(Doubtful { key: IntakeKey(key), id, arrived });
+        }
+    }
+    Ok((newest.max(confirmed), doubtful))
+}
+
 fn files(tx: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
     let mut query = tx.prepare("SELECT file FROM body WHERE file IS NOT NULL")?;
     let files = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -293,6 +326,32 @@ mod tests {
                 store.close().unwrap();
             }
         }
+    }
+
+    #[test]
+    fn what_came_after_the_last_batch_known_to_be_told_may_come_again_and_so_may_what_is_in_doubt() {
+        let folder = Folder::new();
+        let (mut store, start) = folder.try_start(at(0)).unwrap();
+        assert_eq!((start.batch, start.doubtful), (0, vec![]));
+        let mut ids = Vec::new();
+        // The third without a Message-ID.
+        for (batch, key) in [(1, Some(1)), (2, Some(2)), (3, None), (4, Some(4))] {
+            let mut sent = message(&[&["b@one.example"]]);
+            (sent.batch, sent.key) = (batch, key.map(|n| IntakeKey([n; 32])));
+            ids.push(sent.envelope.id);
+            commit(&mut store, Change::Enqueue(Box::new(sent))).unwrap();
+        }
+        commit(&mut store, Change::Doubt(ids[0], true)).unwrap();
+        commit(&mut store, Change::Confirmed(2)).unwrap();
+        drop(store);
+        // A second restart knows the same: nobody has said anything meanwhile.
+        for _ in 0..2 {
+            let (_, start) = folder.try_start(at(10)).unwrap();
+            let found: Vec<_> = start.doubtful.iter().map(|doubtful| doubtful.id).collect();
+            assert_eq!((start.batch, found), (4, vec![ids[0], ids[3]]));
+        }
+        let (_, start) = folder.try_start(at(86_400)).unwrap();
+        assert_eq!(start.doubtful, [], "a day is over");
     }
 
     #[test]

@@ -17,8 +17,11 @@ pub(crate) enum Change {
     /// Takes a message.
     Enqueue(Box<NewMessage>),
     /// Takes a message back that nobody was told about.
-    #[allow(dead_code, reason = "for a client that is gone before its 250")]
     Withdraw(QueueId),
+    /// Notes that its client may not know of a message, or that it does after all.
+    Doubt(QueueId, bool),
+    /// Notes that the clients of all batches up to this one know, but for those of doubtful messages.
+    Confirmed(i64),
     /// Notes what an attempt brought.
     Settle(Box<Settlement>),
     /// Does what the operator wants.

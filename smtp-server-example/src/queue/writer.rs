@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::model::Place;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
+use super::unconfirmed::{Shared, Unconfirmed, Untold};
 
 /// Changes that may wait. With a row's body each, they hold 64 MiB.
 const WAITING: usize = 1_024;
@@ -28,12 +29,16 @@ const BATCH_OCTETS: usize = 4 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     letters: mpsc::Sender<Letter>,
+    unconfirmed: Shared,
 }
 
 #[derive(Debug)]
-struct Letter {
-    change: Change,
-    answer: oneshot::Sender<Answer>,
+enum Letter {
+    Change(Change, oneshot::Sender<Answer>),
+    /// A change whose answer nobody waits for.
+    Note(Change),
+    /// There is something to withdraw.
+    Wake,
 }
 
 /// Takes a file of the spool away.
@@ -41,14 +46,23 @@ pub(crate) type Unlink = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
 type Answer = Result<Committed, StoreError>;
 
-/// A change that is durable. Dropping it tells the schedule what there is to do now.
-///
-/// That it need not be told at once is for whoever looks, after the commit and before the `250`, whether the client is
-/// there still.
+/// A change that is durable. Dropping it tells the schedule what there is to do now; but new mail has to be
+/// [released](Self::release), and is withdrawn if it is not: then nobody was told that we have it.
 #[derive(Debug)]
 pub(crate) struct Committed {
     effect: Effect,
-    schedule: Option<UnboundedSender<Effect>>,
+    schedule: UnboundedSender<Effect>,
+    /// The number of the commit.
+    batch: i64,
+    new: Option<New>,
+}
+
+/// What it takes to withdraw new mail.
+#[derive(Debug)]
+struct New {
+    mail: Untold,
+    desk: mpsc::WeakSender<Letter>,
+    unconfirmed: Shared,
 }
 
 impl Committed {
@@ -56,20 +70,28 @@ impl Committed {
         &self.effect
     }
 
-    /// Keeps the schedule from being told, for a message that will be taken back.
-    #[allow(dead_code, reason = "for a client that is gone before its 250")]
-    pub(crate) fn suppress(mut self) -> Effect {
-        self.schedule = None;
-        std::mem::take(&mut self.effect)
+    pub(super) const fn batch(&self) -> i64 {
+        self.batch
+    }
+
+    /// Lets new mail be delivered: its client is being told.
+    pub(crate) fn release(mut self) {
+        self.new = None;
     }
 }
 
 impl Drop for Committed {
     fn drop(&mut self) {
-        if let Some(schedule) = self.schedule.take() {
-            // Without a schedule the server stops; the next start schedules what is ready.
-            let _ = schedule.send(std::mem::take(&mut self.effect));
+        if let Some(New { mail, desk, unconfirmed }) = self.new.take() {
+            unconfirmed.not_told(mail);
+            // One that has too much to do looks by itself.
+            if let Some(desk) = desk.upgrade() {
+                let _ = desk.try_send(Letter::Wake);
+            }
+            return;
         }
+        // Without a schedule the server stops; the next start schedules what is ready.
+        let _ = self.schedule.send(std::mem::take(&mut self.effect));
     }
 }
 
@@ -90,23 +112,38 @@ impl Writer {
     /// Starts the thread. `schedule` gets the effects; `unlink` is called for each file that no row names any more.
     pub(crate) fn start(
         store: impl Store,
+        unconfirmed: Unconfirmed,
         schedule: UnboundedSender<Effect>,
         unlink: Unlink,
     ) -> io::Result<(Self, WriterThread)> {
         let (letters, waiting) = mpsc::channel(WAITING);
         let (ended, end) = channel();
+        let unconfirmed = Arc::new(unconfirmed);
+        let confirmed = unconfirmed.confirmed();
+        let shared = Arc::clone(&unconfirmed);
+        let myself = letters.downgrade();
+        let desk = Desk { store, unconfirmed, confirmed, schedule, unlink, myself, failed: false };
         thread::Builder::new().name("queue".to_owned()).spawn(move || {
             // Nobody may wait for it.
-            let _ = ended.send(Desk { store, schedule, unlink }.work(waiting));
+            let _ = ended.send(desk.work(waiting));
         })?;
-        Ok((Self { letters }, WriterThread(end)))
+        Ok((Self { letters, unconfirmed: shared }, WriterThread(end)))
+    }
+
+    pub(super) const fn unconfirmed(&self) -> &Shared {
+        &self.unconfirmed
+    }
+
+    /// Makes a change some time, for which nobody waits. It is forgotten where too much waits already.
+    pub(super) fn note(&self, change: Change) {
+        let _ = self.letters.try_send(Letter::Note(change));
     }
 
     /// Makes a change if it need not wait to be heard; else the error is [`Trouble::Busy`]. This is for new mail, which
     /// can be refused.
     pub(crate) async fn offer(&self, change: Change) -> Answer {
         let (answer, heard) = oneshot::channel();
-        match self.letters.try_send(Letter { change, answer }) {
+        match self.letters.try_send(Letter::Change(change, answer)) {
             Ok(()) => heard.await.unwrap_or_else(|_| Err(closed())),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(StoreError::new(Trouble::Busy, "too many changes wait already"))
@@ -118,7 +155,7 @@ impl Writer {
     /// Makes a change that can't be refused.
     pub(crate) async fn make(&self, change: Change) -> Answer {
         let (answer, heard) = oneshot::channel();
-        self.letters.send(Letter { change, answer }).await.map_err(|_| closed())?;
+        self.letters.send(Letter::Change(change, answer)).await.map_err(|_| closed())?;
         heard.await.unwrap_or_else(|_| Err(closed()))
     }
 }
@@ -130,72 +167,143 @@ fn closed() -> StoreError {
 /// The thread's side.
 struct Desk<S> {
     store: S,
+    unconfirmed: Shared,
+    /// As the store has it.
+    confirmed: i64,
     schedule: UnboundedSender<Effect>,
     unlink: Unlink,
+    myself: mpsc::WeakSender<Letter>,
+    /// The last commit was not made.
+    failed: bool,
 }
 
 impl<S: Store> Desk<S> {
     fn work(mut self, mut waiting: mpsc::Receiver<Letter>) -> Result<(), StoreError> {
-        let mut next = waiting.blocking_recv();
-        while let Some(first) = next.take() {
-            let mut batch = Batch::new(first);
+        loop {
+            let mut batch = Batch::default();
+            // What could not be withdrawn is tried again when there is something else to do.
+            if self.failed || !self.unconfirmed.has_untold() {
+                let Some(first) = self.first(&mut waiting) else { break };
+                batch.add(first);
+            }
+            // Before the other letters: what it no longer counts as open is in one of them.
+            let confirmed = self.unconfirmed.confirmed();
             while batch.has_room() {
                 let Ok(letter) = waiting.try_recv() else { break };
                 batch.add(letter);
             }
-            self.commit(batch);
-            next = waiting.try_recv().ok();
-            if next.is_none() {
-                self.store.idle();
-                next = waiting.blocking_recv();
-            }
+            self.commit_with(batch, confirmed);
         }
+        self.commit_with(Batch::default(), self.unconfirmed.confirmed());
         self.store.close()
     }
 
-    fn commit(&mut self, batch: Batch) {
+    /// The next letter, however long it takes; none once there can't be one.
+    fn first(&mut self, waiting: &mut mpsc::Receiver<Letter>) -> Option<Letter> {
+        waiting.try_recv().ok().or_else(|| {
+            self.store.idle();
+            waiting.blocking_recv()
+        })
+    }
+
+    /// Commits a batch with what the thread itself has to say.
+    fn commit_with(&mut self, mut batch: Batch, confirmed: i64) {
+        let untold = self.unconfirmed.take_untold();
+        for mail in &untold {
+            batch.add(Letter::Note(Change::Withdraw(mail.id)));
+        }
+        if confirmed != self.confirmed {
+            batch.add(Letter::Note(Change::Confirmed(confirmed)));
+        }
+        if batch.changes.is_empty() {
+            return;
+        }
+        self.failed = !self.commit(batch);
+        if self.failed {
+            untold.into_iter().for_each(|mail| self.unconfirmed.not_told(mail));
+        } else {
+            self.confirmed = confirmed;
+            untold.iter().filter_map(|mail| mail.batch).for_each(|batch| self.unconfirmed.close(batch));
+        }
+    }
+
+    /// Returns whether it is committed.
+    fn commit(&mut self, mut batch: Batch) -> bool {
+        let number = batch.number(&self.unconfirmed);
         let result = self.store.commit(&batch.changes).and_then(|effects| {
             // Nobody may be answered with somebody else's result.
             let whole = effects.len() == batch.answers.len();
             if whole { Ok(effects) } else { Err(StoreError::new(Trouble::Wrong, "answers are missing")) }
         });
+        let committed = result.is_ok();
         let results = match result {
             Ok(effects) => effects,
             Err(error) => vec![Err(error); batch.answers.len()],
         };
         let mut files = Vec::new();
-        for (answer, result) in batch.answers.into_iter().zip(results) {
-            let committed = result.map(|mut effect| {
+        for ((answer, result), change) in batch.answers.into_iter().zip(results).zip(&batch.changes) {
+            // What was not made is known to be so, unless nobody can tell.
+            if result.as_ref().is_err_and(|error| error.kind != Trouble::Io) && may_come_again(change) {
+                self.unconfirmed.close(number);
+            }
+            let done = result.map(|mut effect| {
                 files.append(&mut effect.files);
-                Committed { effect, schedule: Some(self.schedule.clone()) }
+                let (schedule, new) = (self.schedule.clone(), self.new_mail(change, number));
+                Committed { effect, schedule, batch: number, new }
             });
-            // Whoever waited may be gone; then dropping what it would have got tells the schedule.
-            let _ = answer.send(committed);
+            // Whoever waited may be gone. Then dropping what it would have got does what is right.
+            if let Some(answer) = answer {
+                let _ = answer.send(done);
+            }
         }
         for file in files {
             // What stays is swept away at the next start.
             let _ = (self.unlink)(&file);
         }
+        committed
+    }
+
+    fn new_mail(&self, change: &Change, batch: i64) -> Option<New> {
+        let Change::Enqueue(message) = change else { return None };
+        let batch = may_come_again(change).then_some(batch);
+        let mail = Untold { id: message.envelope.id, batch };
+        Some(New { mail, desk: self.myself.clone(), unconfirmed: Arc::clone(&self.unconfirmed) })
     }
 }
 
+const fn may_come_again(change: &Change) -> bool {
+    matches!(change, Change::Enqueue(message) if message.key.is_some())
+}
+
+#[derive(Default)]
 struct Batch {
     changes: Vec<Change>,
-    answers: Vec<oneshot::Sender<Answer>>,
+    answers: Vec<Option<oneshot::Sender<Answer>>>,
     octets: usize,
 }
 
 impl Batch {
-    fn new(first: Letter) -> Self {
-        let mut batch = Self { changes: Vec::new(), answers: Vec::new(), octets: 0 };
-        batch.add(first);
-        batch
+    fn add(&mut self, letter: Letter) {
+        let (change, answer) = match letter {
+            Letter::Change(change, answer) => (change, Some(answer)),
+            Letter::Note(change) => (change, None),
+            Letter::Wake => return,
+        };
+        self.octets += octets(&change);
+        self.changes.push(change);
+        self.answers.push(answer);
     }
 
-    fn add(&mut self, letter: Letter) {
-        self.octets += octets(&letter.change);
-        self.changes.push(letter.change);
-        self.answers.push(letter.answer);
+    /// Gives it a number, and tells it to all that is in it.
+    fn number(&mut self, unconfirmed: &Unconfirmed) -> i64 {
+        let number =
+            unconfirmed.next_batch(self.changes.iter().filter(|change| may_come_again(change)).count());
+        for change in &mut self.changes {
+            if let Change::Enqueue(message) = change {
+                message.batch = number;
+            }
+        }
+        number
     }
 
     fn has_room(&self) -> bool {
@@ -222,19 +330,31 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
+    use crate::queue::conformance::message;
     use crate::queue::model::DeliveryId;
+    use crate::queue::unconfirmed::IntakeKey;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A store that tells how large each batch is and commits when it is allowed to, with the result it is told.
+    fn name(change: &Change) -> &'static str {
+        match change {
+            Change::Enqueue(_) => "enqueue",
+            Change::Withdraw(_) => "withdraw",
+            Change::Forget(_) => "forget",
+            Change::Confirmed(1) => "confirmed 1",
+            _ => "another",
+        }
+    }
+
+    /// A store that tells what is in each batch, and commits when it is allowed to, with the result it is told.
     struct Probe {
-        batches: Sender<usize>,
+        batches: Sender<Vec<&'static str>>,
         results: Receiver<Result<(), StoreError>>,
     }
 
     impl Store for Probe {
         fn commit(&mut self, changes: &[Change]) -> Result<Vec<Result<Effect, StoreError>>, StoreError> {
-            self.batches.send(changes.len()).unwrap();
+            self.batches.send(changes.iter().map(name).collect()).unwrap();
             self.results.recv().unwrap()?;
             let effect = |i: usize| Effect {
                 gone: vec![DeliveryId(i as i64)],
@@ -254,7 +374,7 @@ mod tests {
     struct Bench {
         writer: Writer,
         thread: WriterThread,
-        batches: Receiver<usize>,
+        batches: Receiver<Vec<&'static str>>,
         allow: Sender<Result<(), StoreError>>,
         schedule: UnboundedReceiver<Effect>,
         unlinked: Arc<Mutex<Vec<String>>>,
@@ -269,7 +389,9 @@ mod tests {
             list.lock().unwrap().push(name.to_owned());
             Ok(())
         });
-        let (writer, thread) = Writer::start(Probe { batches: batch, results }, effects, unlink).unwrap();
+        let (writer, thread) =
+            Writer::start(Probe { batches: batch, results }, Unconfirmed::default(), effects, unlink)
+                .unwrap();
         Bench { writer, thread, batches, allow, schedule, unlinked }
     }
 
@@ -293,11 +415,11 @@ mod tests {
         };
         let first = send();
         tokio::task::yield_now().await;
-        assert_eq!(bench.batches.recv().unwrap(), 1);
+        assert_eq!(bench.batches.recv().unwrap().len(), 1);
         let others: Vec<_> = (0..20).map(|_| send()).collect();
         until_waiting(&bench.writer, 20).await;
         bench.allow.send(Ok(())).unwrap();
-        assert_eq!(bench.batches.recv().unwrap(), 20);
+        assert_eq!(bench.batches.recv().unwrap().len(), 20);
         bench.allow.send(Ok(())).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), [DeliveryId(0)]);
         for (i, other) in others.into_iter().enumerate() {
@@ -331,7 +453,7 @@ mod tests {
         let send = |writer: Writer| tokio::spawn(async move { writer.offer(change()).await.map(|_| ()) });
         waiting.push(send(bench.writer.clone()));
         tokio::task::yield_now().await;
-        assert_eq!(bench.batches.recv().unwrap(), 1, "the thread is at work");
+        assert_eq!(bench.batches.recv().unwrap().len(), 1, "the thread is at work");
         waiting.extend((0..WAITING).map(|_| send(bench.writer.clone())));
         until_waiting(&bench.writer, WAITING).await;
         let refused = bench.writer.offer(change()).await.map(|_| ()).unwrap_err();
@@ -347,27 +469,106 @@ mod tests {
         result.await.unwrap().unwrap();
     }
 
+    fn mail() -> Change {
+        Change::Enqueue(Box::new(message(&[&["b@one.example"]])))
+    }
+
+    /// Waits for the next batch, lets it be committed, and returns what is in it.
+    fn commits(bench: &Bench) -> Vec<&'static str> {
+        let names = bench.batches.recv_timeout(PATIENCE).unwrap();
+        bench.allow.send(Ok(())).unwrap();
+        names
+    }
+
     #[tokio::test]
-    async fn a_session_that_is_gone_leaves_its_mail_to_the_schedule() {
+    async fn a_result_is_scheduled_even_if_nobody_waits_for_it() {
         let mut bench = bench();
         let writer = bench.writer.clone();
-        let session = tokio::spawn(async move { writer.offer(change()).await.map(|_| ()) });
+        let task = tokio::spawn(async move { writer.make(change()).await.map(|_| ()) });
+        until_waiting(&bench.writer, 0).await;
         tokio::task::yield_now().await;
-        bench.batches.recv().unwrap();
-        session.abort();
-        session.await.unwrap_err();
-        bench.allow.send(Ok(())).unwrap();
+        task.abort();
+        task.await.unwrap_err();
+        commits(&bench);
         assert_eq!(bench.schedule.recv().await.unwrap().gone.len(), 1);
     }
 
     #[tokio::test]
-    async fn mail_that_is_taken_back_is_never_scheduled() {
+    async fn mail_that_nobody_was_told_of_is_withdrawn_in_the_next_commit() {
+        for answered in [false, true] {
+            let mut bench = bench();
+            let writer = bench.writer.clone();
+            let session = tokio::spawn(async move { writer.offer(mail()).await });
+            tokio::task::yield_now().await;
+            if answered {
+                assert_eq!(commits(&bench), ["enqueue"]);
+                drop(session.await.unwrap().unwrap());
+            } else {
+                session.abort();
+                session.await.unwrap_err();
+                assert_eq!(commits(&bench), ["enqueue"]);
+            }
+            assert_eq!(commits(&bench), ["withdraw"]);
+            // What is gone; nothing that is to be tried.
+            assert!(bench.schedule.recv().await.unwrap().entries.is_empty());
+            drop(bench.writer);
+            bench.thread.finish(PATIENCE).unwrap();
+            assert!(bench.schedule.try_recv().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_withdrawn_is_tried_again_with_the_next_change() {
+        let bench = bench();
+        let session = tokio::spawn({
+            let writer = bench.writer.clone();
+            async move { writer.offer(mail()).await }
+        });
+        tokio::task::yield_now().await;
+        commits(&bench);
+        drop(session.await.unwrap().unwrap());
+        assert_eq!(bench.batches.recv().unwrap(), ["withdraw"]);
+        bench.allow.send(Err(StoreError::new(Trouble::Full, "full"))).unwrap();
+        let next = tokio::spawn({
+            let writer = bench.writer.clone();
+            async move { writer.make(change()).await.map(|_| ()) }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(commits(&bench), ["forget", "withdraw"]);
+        next.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn released_mail_is_scheduled() {
         let mut bench = bench();
         bench.allow.send(Ok(())).unwrap();
-        let effect = bench.writer.offer(change()).await.unwrap().suppress();
-        assert_eq!(effect.gone.len(), 1);
+        bench.writer.offer(mail()).await.unwrap().release();
+        assert_eq!(bench.schedule.recv().await.unwrap().gone.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_confirmed_in_a_later_commit_once_nothing_of_it_is_open() {
+        let bench = bench();
+        let mut keyed = message(&[&["b@one.example"]]);
+        keyed.key = Some(IntakeKey([1; 32]));
+        let offer = |change| {
+            let writer = bench.writer.clone();
+            tokio::spawn(async move { writer.offer(change).await.map(Committed::release) })
+        };
+        for (change, want) in [(Change::Enqueue(Box::new(keyed)), &["enqueue"][..]), (change(), &["forget"])]
+        {
+            let done = offer(change);
+            tokio::task::yield_now().await;
+            assert_eq!(commits(&bench), want);
+            done.await.unwrap().unwrap();
+        }
+        bench.writer.unconfirmed().close(1);
+        let done = offer(change());
+        tokio::task::yield_now().await;
+        assert_eq!(commits(&bench), ["forget", "confirmed 1"]);
+        done.await.unwrap().unwrap();
         drop(bench.writer);
         bench.thread.finish(PATIENCE).unwrap();
-        assert!(bench.schedule.try_recv().is_err());
+        assert!(bench.batches.try_recv().is_err(), "said once");
     }
 }

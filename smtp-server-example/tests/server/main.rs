@@ -1,5 +1,6 @@
 //! The real binary, on a free port of the loopback interface, with a mail folder of its own.
 
+mod after_dot;
 mod bad_input;
 mod blocklists;
 mod dns;

@@ -19,6 +19,16 @@ pub(super) fn make(db: &Connection, change: &Change, node: &str, epoch: i64) -> 
     match change {
         Change::Enqueue(message) => enqueue(db, message, node, epoch),
         Change::Withdraw(id) => withdraw(db, *id),
+        Change::Doubt(id, doubt) => {
+            db.prepare_cached("UPDATE message SET doubt = ? WHERE queue_id = ?")?
+                .execute(params![doubt, id.as_str()])?;
+            Ok(Effect::default())
+        }
+        Change::Confirmed(batch) => {
+            db.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('confirmed', ?)")?
+                .execute([batch.to_string()])?;
+            Ok(Effect::default())
+        }
         Change::Settle(settlement) => settle(db, settlement, node, epoch),
         Change::Order(order) => obey(db, order),
         Change::Forget(before) => forget(db, *before),
@@ -41,8 +51,9 @@ fn enqueue(db: &Connection, message: &NewMessage, node: &str, epoch: i64) -> Res
     let envelope = &message.envelope;
     let sql =
         "INSERT INTO message (queue_id, body_id, octets, prefix, sender, envid, ret, body_type, smtputf8,
-            requiretls, kind, auth_user, client_ip, helo, tls, arrived_at, expires_at, hold_why)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            requiretls, kind, auth_user, client_ip, helo, tls, arrived_at, expires_at, hold_why, intake_key,
+            batch)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         envelope.id.as_str(),
         body,
@@ -62,6 +73,8 @@ fn enqueue(db: &Connection, message: &NewMessage, node: &str, epoch: i64) -> Res
         millis(envelope.arrived),
         millis(envelope.expires),
         message.hold,
+        message.key.map(|key| key.0),
+        message.batch,
     ])?;
     let row = db.last_insert_rowid();
     let mut effect = Effect { messages: vec![envelope.id], ..Effect::default() };

@@ -27,11 +27,14 @@ CREATE TABLE message (
   arrived_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
   hold_why TEXT,
   done_at INTEGER,
-  intake_key BLOB, batch INTEGER
+  intake_key BLOB,                             -- by what a second sending would be known
+  batch INTEGER NOT NULL,                      -- the commit that it came with
+  doubt INTEGER NOT NULL DEFAULT 0             -- its client may not know that we have it
 ) STRICT;
 CREATE INDEX message_sender ON message (sender);
 CREATE INDEX message_done ON message (done_at) WHERE done_at IS NOT NULL;
-CREATE INDEX message_intake ON message (intake_key) WHERE intake_key IS NOT NULL;
+CREATE INDEX message_batch ON message (batch);
+CREATE INDEX message_doubt ON message (arrived_at) WHERE doubt = 1;
 
 -- AUTOINCREMENT: a number is never used again, since it is in logs and in the names of files.
 CREATE TABLE delivery (
