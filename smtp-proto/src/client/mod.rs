@@ -14,19 +14,9 @@
 //!
 //! # Outcomes
 //!
-//! | outcome | when | [`retry`](Outcome::retry) |
-//! |---|---|---|
-//! | [`Accepted`](Outcome::Accepted) | 2yz to the end of the content (in LMTP to this recipient's) | [`Never`](Retry::Never) |
-//! | [`Refused`](Outcome::Refused) | 4yz to MAIL, RCPT, DATA or the content; 421 where the content's answer was due | [`Later`](Retry::Later) |
-//! | [`Refused`](Outcome::Refused) | 5yz to one of them | [`Never`](Retry::Never) |
-//! | [`NotTried`](Outcome::NotTried) | the server can't take it: [`Unsupported`](Why::Unsupported), [`NotUnderTls`](Why::NotUnderTls) | [`OtherHost`](Retry::OtherHost) |
-//! | [`NotTried`](Outcome::NotTried) | the connection ended before the content was out: [`Closed`](Why::Closed) | [`OtherHost`](Retry::OtherHost) |
-//! | [`NotTried`](Outcome::NotTried) | [`Limits`](Why::Limits), [`Abandoned`](Why::Abandoned) | [`Later`](Retry::Later) |
-//! | [`NotTried`](Outcome::NotTried) | no host would take it: [`TooBig`](Why::TooBig), [`BareNewline`](Why::BareNewline), [`FalseDeclaration`](Why::FalseDeclaration) | [`Never`](Retry::Never) |
-//! | [`Unknown`](Outcome::Unknown) | the content is out with its end; then silence, the connection's end, or what is no answer | [`AskUser`](Retry::AskUser) |
-//!
-//! QUIT changes none of them. An answer that comes unasked while the session is at rest means that it is closed
-//! ([`CloseReason::Idle`]), not that something failed.
+//! [`Outcome`] says for each recipient whether the server has the message, [`Outcome::retry`] whether to send again:
+//! [`manual::outcomes`](crate::manual::outcomes) has the table. QUIT changes none of them. An answer that comes unasked while
+//! the session is at rest means that it is closed ([`CloseReason::Idle`]), not that something failed.
 //!
 //! # Content
 //!
@@ -38,29 +28,7 @@
 //!
 //! # Waits
 //!
-//! | wait | time | default | source |
-//! |---|---|---|---|
-//! | [`Greeting`](Wait::Greeting) | [`greeting`](Timeouts::greeting) | 5 min | RFC 5321 §4.5.3.2.1 |
-//! | [`Hello`](Wait::Hello) | [`hello`](Timeouts::hello) | 5 min | as for MAIL |
-//! | [`StartTls`](Wait::StartTls), [`Handshake`](Wait::Handshake) | [`start_tls`](Timeouts::start_tls), [`handshake`](Timeouts::handshake) | 5 min, 30 s | ours |
-//! | [`Auth`](Wait::Auth) | [`auth`](Timeouts::auth) | 5 min for all of it | ours |
-//! | [`Mail`](Wait::Mail), [`Rcpt`](Wait::Rcpt) | [`mail`](Timeouts::mail), [`rcpt`](Timeouts::rcpt) | 5 min each | RFC 5321 §4.5.3.2.2, §4.5.3.2.3 |
-//! | [`DataInit`](Wait::DataInit) | [`data_init`](Timeouts::data_init) | 2 min | RFC 5321 §4.5.3.2.4 |
-//! | [`DataBlock`](Wait::DataBlock) | [`data_block`](Timeouts::data_block) | 3 min a block | RFC 5321 §4.5.3.2.5 |
-//! | [`DataEnd`](Wait::DataEnd) | [`data_end`](Timeouts::data_end) | 10 min | RFC 5321 §4.5.3.2.6 |
-//! | [`Chunk`](Wait::Chunk), [`Command`](Wait::Command), [`Write`](Wait::Write) | [`chunk`](Timeouts::chunk), [`command`](Timeouts::command) | 5 min | ours |
-//! | [`Quit`](Wait::Quit) | [`quit`](Timeouts::quit) | 2 s | ours |
-//!
-//! ```
-//! # use {smtp_proto::client::{ClientConfig, Timeouts}, std::time::Duration};
-//! let config = ClientConfig::new("a.example")?.timeouts(|waits| waits.greeting = Duration::from_secs(30));
-//! # let Timeouts { greeting, hello, start_tls, handshake, auth, mail, rcpt, data_init, data_block, data_end, chunk,
-//! #     command, quit, .. } = Timeouts::default();
-//! # assert_eq!([greeting, hello, start_tls, auth, mail, rcpt, chunk, command], [Duration::from_secs(300); 8]);
-//! # let rest = [handshake, data_init, data_block, data_end, quit].map(|wait| wait.as_secs());
-//! # assert_eq!(rest, [30, 120, 180, 600, 2], "the table above says so");
-//! # Ok::<(), smtp_proto::ParseError>(())
-//! ```
+//! Each wait has a name, a setting and a deadline: [`manual::waits`](crate::manual::waits) has the table.
 //!
 //! # Traps
 //!
@@ -83,6 +51,8 @@ mod misuse;
 mod outcome;
 mod session;
 mod step;
+#[cfg(test)]
+mod tables;
 mod transaction;
 mod waits;
 

@@ -125,7 +125,7 @@ impl ClientSession {
         })
     }
 
-    fn timeout(&self, wait: Wait) -> Duration {
+    pub(crate) fn timeout(&self, wait: Wait) -> Duration {
         let timeouts = &self.config.timeouts;
         match wait {
             Wait::Greeting => timeouts.greeting,
