@@ -150,6 +150,17 @@ impl<L: Lookup> Blocklists<L> {
         .await;
     }
 
+    /// Tests all of them now; those that work can be asked by then. Each with its family.
+    pub(crate) async fn examine(&self) -> Vec<(String, Result<(), String>)> {
+        let tests = self.lanes.iter().map(|lane| async move {
+            let result = self.prove(lane).await;
+            // Who examines tells of it.
+            let _ = lane.health().tested(result.clone(), Instant::now());
+            (format!("{} {}", lane.list.zone, lane.family), result)
+        });
+        join_all(tests).await
+    }
+
     /// RFC 5782 §5: what every list has, and what no list has.
     async fn prove(&self, lane: &Lane) -> Result<(), String> {
         let until = Instant::now() + DECISION;

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Demo(Demo),
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
     #[command(subcommand, after_help = USER_EXAMPLES)]
     User(User),
     #[command(subcommand, after_help = QUEUE_EXAMPLES)]
@@ -91,6 +93,29 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   smtp-server-example config example > mail.toml
   smtp-server-example serve --config mail.toml";
+
+/// Looks for what would keep a server from working: settings, certificate, disk, DNS, neighbours.
+///
+/// A line for each thing that is looked at: `ok`, `warn` or `FAIL`, its name, what was found, why it matters, and what to
+/// do. What fails decides about the exit code: 78 settings or certificate, 73 disk, 69 a neighbour, 68 DNS, 75 no answer.
+/// Run it as the user that runs the server, on the same machine, best while the server runs.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Don't ask DNS
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example check --config mail.toml
+  smtp-server-example check --config mail.toml --offline
+  smtp-server-example check --config mail.toml --json | jq '.[] | select(.level != \"ok\")'";
 
 const QUEUE_EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 
 mod after_dot;
 mod blocklists;
+mod check;
 mod cli;
 mod config;
 mod demo;
@@ -72,6 +73,10 @@ fn run(command: Command) -> Result<(), Failure> {
                 }
                 serve::run(people, log, tls, Some(&serve.config), |_, _| None)
             })
+        }
+        Command::Check(command) => {
+            let (text, result) = check::run(&command)?;
+            print(&text).and(result)
         }
         Command::Queue(command) => print(&queue::command::run(command)?),
         Command::User(command) => print(&users::run(command)?),

@@ -118,6 +118,16 @@ impl Scanners {
     }
 }
 
+/// Whether clamd answers.
+pub(crate) async fn ping_clamd(place: &Place, patience: Duration) -> Result<(), String> {
+    clamav::ping(Wire::connect(place, patience).await?).await
+}
+
+/// Whether rspamd answers.
+pub(crate) async fn ping_rspamd(place: &Place, patience: Duration) -> Result<(), String> {
+    rspamd::ping(Wire::connect(place, patience).await?).await
+}
+
 /// A message that is being scanned. Dropped, it is not scanned on.
 #[derive(Debug)]
 pub(crate) struct Scan {

@@ -39,6 +39,15 @@ impl From<&Dns> for ResolverSettings {
     }
 }
 
+/// Who would be asked; nobody if the system does not say.
+pub(crate) fn servers(settings: &ResolverSettings) -> Vec<IpAddr> {
+    if !settings.servers.is_empty() {
+        return settings.servers.iter().map(SocketAddr::ip).collect();
+    }
+    let of_system = system_conf::read_system_conf().map(|(config, _)| config.into_parts().2);
+    of_system.unwrap_or_default().into_iter().map(|server| server.ip).collect()
+}
+
 /// Asks recursive servers, and remembers what they said.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolver(TokioResolver);

@@ -35,6 +35,15 @@ async fn send(wire: &mut Wire, content: &mut Receiver<Arc<[u8]>>) -> Result<(), 
     wire.write(&[0; 4]).await
 }
 
+/// Whether it is clamd, and at work.
+pub(super) async fn ping(mut wire: Wire) -> Result<(), String> {
+    wire.write(b"zPING\0").await?;
+    match &wire.read(ends).await?[..] {
+        b"PONG\0" => Ok(()),
+        other => Err(format!("clamd says {}", other.escape_ascii())),
+    }
+}
+
 fn ends(answer: &[u8]) -> bool {
     answer.ends_with(b"\0")
 }

@@ -46,6 +46,16 @@ pub(super) async fn scan(
     meaning(&wire.read(|answer| body(answer).is_some_and(|body| body.is_ok())).await?)
 }
 
+/// Whether it is rspamd, and at work.
+pub(super) async fn ping(mut wire: Wire) -> Result<(), String> {
+    wire.write(b"GET /ping HTTP/1.1\r\nHost: rspamd\r\nConnection: close\r\n\r\n").await?;
+    let answer = wire.read(|answer| body(answer).is_some_and(|body| body.is_ok())).await?;
+    match body(&answer) {
+        Some(Ok(pong)) if pong.trim_ascii() == b"pong" => Ok(()),
+        _ => Err(format!("rspamd says {}", answer[..answer.len().min(80)].escape_ascii())),
+    }
+}
+
 fn head(about: &About) -> String {
     let mut head =
         "POST /checkv2 HTTP/1.1\r\nHost: rspamd\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"

@@ -3,6 +3,7 @@
 mod after_dot;
 mod bad_input;
 mod blocklists;
+mod check;
 mod dns;
 mod harness;
 mod lifecycle;

@@ -212,7 +212,7 @@ pub(crate) fn rspamd() -> Option<Neighbour> {
     Some(Neighbour::start(command, folder, address, "listening for control commands"))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
 }
 
