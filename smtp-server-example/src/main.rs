@@ -12,6 +12,7 @@ mod dns;
 mod failure;
 mod fixups;
 mod gate;
+mod held;
 mod homes;
 mod listen;
 mod live;

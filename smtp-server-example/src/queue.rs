@@ -19,6 +19,7 @@ mod content;
 mod control;
 mod dsn;
 mod filter;
+mod held;
 mod home;
 mod intake;
 mod lmtp;

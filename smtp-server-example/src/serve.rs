@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::dns::{Ourselves, Resolver, ResolverSettings};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Action, Gate};
+use crate::held::Held;
 use crate::listen::Door;
 use crate::live::Live;
 use crate::log::Log;
@@ -73,15 +74,19 @@ pub(crate) fn run(
         let gate = gate(&config, log)?;
         let tests = Tests::default();
         tests.begin(Arc::clone(&gate));
+        let held = Held::open(&mailroom.queue)
+            .map_err(|error| mailroom::broken(&mailroom::folder(&config.data), &error))?;
         let service = Arc::new(Service {
             host: config.hostname.clone(),
             gate: Live::new(gate),
             people: Arc::clone(&people),
             queue: mailroom.queue.clone(),
+            held: held.clone(),
             scanners: Live::new(Scanners::new(config.scan.clone(), log.clone())),
             ids,
             log: log.clone(),
         });
+        tokio::spawn(held.watch(mailroom.queue.clone(), Arc::clone(&people), log.clone()));
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
         let running = Arc::new(Running {

@@ -16,6 +16,7 @@ use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER, User};
 use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
+use crate::held::Held;
 use crate::live::Live;
 use crate::log::{Event, Log};
 use crate::login::Login;
@@ -39,7 +40,7 @@ const NO_FORWARD: Reply<'static> =
     Reply::new(550, (5, 7, 1), "Forwarding denied: mail is not sent on from here");
 /// A sender that is not the user's (RFC 6409 §6.1).
 const NOT_YOURS: Reply<'static> = Reply::new(553, (5, 7, 1), "That sender address is not yours");
-/// A user who sent enough for now.
+/// A user who sent enough for now, and of whose mail enough waits.
 const ENOUGH: Reply<'static> = Reply::new(451, (4, 7, 1), "Too much mail in this hour, try again later");
 /// The store failed; it says why in our log, not to the client.
 const NOT_STORED: Reply<'static> = Reply::new(451, (4, 3, 0), "Could not store the message, try again later");
@@ -59,6 +60,7 @@ pub(crate) struct Service {
     pub(crate) queue: Queue,
     pub(crate) scanners: Live<Scanners>,
     pub(crate) ids: Arc<QueueIds>,
+    pub(crate) held: Held,
     pub(crate) log: Log,
 }
 
@@ -218,7 +220,7 @@ impl Service {
             self.log.event("refused").field("user", name).field("from", sender).field("why", "not-theirs");
             return Err(NOT_YOURS);
         }
-        if !self.people.may_send(name, Instant::now()) {
+        if !self.people.may_send(name, Instant::now()) && !self.held.has_room(&self.people, name) {
             self.log.event("refused").field("user", name).field("from", sender).field("why", "enough");
             return Err(ENOUGH);
         }
@@ -323,7 +325,9 @@ impl Service {
         let mut deliveries = std::mem::take(&mut transaction.deliveries);
         let warn = after(draft.arrived, self.queue.policy().warn);
         deliveries.iter_mut().for_each(|delivery| delivery.warn = Some(warn));
-        let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, deliveries).await;
+        let hold = transaction.user.as_ref().and_then(|user| Held::why(&self.people, user));
+        let is_held = hold.is_some();
+        let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, deliveries, hold).await;
         let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
         match stored {
             // Dropping the receipt withdraws it.
@@ -336,15 +340,20 @@ impl Service {
                 Err(LOST.into())
             }
             Ok(receipt) => {
-                if let Some(user) = transaction.user.as_ref().filter(|_| receipt.duplicate_of().is_none()) {
-                    self.people.sent(user, transaction.recipients.len(), Instant::now());
+                let is_held = is_held && receipt.duplicate_of().is_none();
+                let recipients = transaction.recipients.len();
+                match transaction.user.as_ref().filter(|_| receipt.duplicate_of().is_none()) {
+                    Some(user) if is_held => self.held.add(id, user, recipients),
+                    Some(user) => self.people.sent(user, recipients, Instant::now()),
+                    None => {}
                 }
-                let event = event("queued");
+                let event = event(if is_held { "held" } else { "queued" });
                 event.maybe("duplicate-of", receipt.duplicate_of());
                 let id = receipt.id();
                 // Delivery begins here, and so after that line.
                 transaction.unsure = Some(receipt.given());
-                Ok(format!("Ok: queued as {id}"))
+                let more = if is_held { "; held for now, as enough was sent in this hour" } else { "" };
+                Ok(format!("Ok: queued as {id}{more}"))
             }
             Err(error) => {
                 event("failed").field("error", &error);

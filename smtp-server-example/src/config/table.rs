@@ -166,7 +166,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "submission.messages_per_hour",
         "messages per user and hour",
-        "Further ones have to wait. A person sends fewer than 200; a stolen password sends thousands.",
+        "Further ones are taken and held, as many again, until there is room in the hour or the operator releases them; \
+         beyond that, 451. A person sends fewer than 200; a stolen password sends thousands.",
     ),
     key(
         "submission.recipients_per_hour",

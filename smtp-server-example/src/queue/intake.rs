@@ -91,13 +91,15 @@ impl<D: Disk> Intake<D> {
         self.header.as_ref().map_or(0, |header| header.hops)
     }
 
-    /// Returns when the message is durable, at once if it came again. Cancelled, it leaves nothing behind.
+    /// Returns when the message is durable, at once if it came again. Cancelled, it leaves nothing behind. With a reason to
+    /// hold it, nobody tries it before it is released.
     pub(crate) async fn store(
         mut self,
         writer: &Writer,
         envelope: Envelope,
         prefix: Vec<u8>,
         deliveries: Vec<NewDelivery>,
+        hold: Option<String>,
     ) -> Result<Receipt, StoreError> {
         self.see_header();
         let body = self.finish().await?;
@@ -113,7 +115,7 @@ impl<D: Disk> Intake<D> {
         if let Ok(draft) = &mut self.draft {
             draft.keep();
         }
-        let message = NewMessage { envelope, prefix, body, hold: None, deliveries, key, batch: 0 };
+        let message = NewMessage { envelope, prefix, body, hold, deliveries, key, batch: 0 };
         let stored = writer.offer(Change::Enqueue(Box::new(message))).await;
         if let Err(error) = &stored
             // After a failed sync the row may be there at the next start; a file without a row is swept then.

@@ -61,8 +61,13 @@ impl Server {
 
     /// `serve` with settings that listen on a free port and keep mail in `mail`.
     pub(crate) fn serve(folder: &Path, settings: &str) -> Self {
+        fs::write(folder.join("mail.toml"), settings).unwrap();
+        Self::again(folder)
+    }
+
+    /// `serve` with the settings that lie in the folder.
+    pub(crate) fn again(folder: &Path) -> Self {
         let (file, data) = (folder.join("mail.toml"), folder.join("mail"));
-        fs::write(&file, settings).unwrap();
         let mut command = binary();
         command.arg("serve").arg("--config").arg(file).current_dir(folder);
         Self::start(command, &data)

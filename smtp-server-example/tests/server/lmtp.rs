@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use tempfile::TempDir;
 
-use crate::harness::{Client, PATIENCE, Server, field, run, stuffed};
+use crate::harness::{Client, PATIENCE, Server, field, stuffed};
+use crate::queue::queue;
 
 /// What one transaction brought: the recipients taken, and the content.
 type Brought = (Vec<String>, String);
@@ -160,13 +161,6 @@ fn each_recipient_has_the_stores_own_answer_from_one_transaction() {
     assert_eq!(server.mail("alice").len(), 1, "the other domain is not the store's");
 }
 
-/// Runs a `queue` command on a server's queue; returns what it prints.
-fn queue(server: &Server, args: &[&str]) -> String {
-    let output = run(&[&["queue"], args, &["--data", server.data.to_str().unwrap()]].concat());
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 #[test]
 fn an_answer_that_is_lost_after_the_dot_is_unknown_and_tried_again() {
     let folder = TempDir::new().unwrap();
@@ -177,10 +171,10 @@ fn an_answer_that_is_lost_after_the_dot_is_unknown_and_tried_again() {
     assert_eq!(field(&server.line(" delivered "), "to"), "<alice@store.test>");
     let line = server.line(" deferred ");
     assert!(line.contains("to=<lost@store.test>") && line.contains("after the final dot"), "{line}");
-    queue(&server, &["retry", "to=lost@store.test"]);
+    queue(&server.data, "retry", &["to=lost@store.test"]);
     assert_eq!(store.next().0, ["lost@Store.test"], "twice is better than never, and for nobody else");
     server.settle();
-    let shown = queue(&server, &["show", "to=lost@store.test"]);
+    let shown = queue(&server.data, "show", &["to=lost@store.test"]);
     assert!(shown.contains("try 2 at") && shown.contains("may be there already"), "{shown}");
 }
 
@@ -195,10 +189,10 @@ fn a_store_that_is_down_holds_up_its_own_domain_alone_and_is_asked_when_it_is_ba
     assert!(line.contains("451 4.4.1 No connection to unix:"), "{line}");
     send(&mut client, "<a@client.example>", &["bob@store.test", "bob@example.test"], PLAIN);
     assert_eq!(server.mail("bob").len(), 2, "nobody else waits, and who has a mailbox of each kind gets two");
-    let listed = queue(&server, &["list", "domain=store.test"]);
+    let listed = queue(&server.data, "list", &["domain=store.test"]);
     assert!(listed.contains("deliveries: 2"), "{listed}");
     let store = Store::start(&socket);
-    queue(&server, &["flush"]);
+    queue(&server.data, "flush", &[]);
     let mut to = [store.next().0, store.next().0].concat();
     to.sort();
     assert_eq!(to, ["alice@Store.test", "bob@Store.test"]);

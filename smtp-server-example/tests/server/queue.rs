@@ -47,7 +47,7 @@ fn begin(server: &Server, mail: &str, rcpts: &[&str]) -> Client {
 }
 
 /// Runs a `queue` command on a mail folder; returns what it prints.
-fn queue(data: &Path, verb: &str, args: &[&str]) -> String {
+pub(crate) fn queue(data: &Path, verb: &str, args: &[&str]) -> String {
     let output = run(&[&["queue", verb, "--data", data.to_str().unwrap()], args].concat());
     assert!(output.status.success(), "{verb} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -2,6 +2,7 @@
 
 use crate::harness::{Client, Server};
 use crate::login::{base64, serve};
+use crate::queue::queue;
 
 /// A session of alice, logged in in clear text.
 fn alice(server: &Server) -> Client {
@@ -75,17 +76,60 @@ fn from_is_not_looked_at_where_the_settings_say_so_and_the_client_is_shown() {
     assert!(mail.contains("from laptop.client.example ([203.0.113.9])"), "{mail}");
 }
 
+const FROM_ALICE: &[u8] = b"From: alice@example.test\r\n\r\nx\r\n";
+
+/// The queue id of a message that is held, from the reply to its dot.
+fn held(reply: &str) -> String {
+    let words: Vec<_> = reply.split([' ', ';']).collect();
+    assert!(reply.starts_with("250 2.0.0 Ok: queued as ") && reply.contains("; held for now, "), "{reply}");
+    words[5].to_owned()
+}
+
 #[test]
-fn who_sends_too_much_in_an_hour_has_to_wait() {
+fn who_sends_too_much_in_an_hour_has_mail_held_and_is_told_so() {
     let folder = tempfile::TempDir::new().unwrap();
-    let server = with_alice(folder.path(), "[submission]\nmessages_per_hour = 2\n");
+    let server = with_alice(folder.path(), "[submission]\nmessages_per_hour = 3\n");
     let mut client = alice(&server);
-    for _ in 0..2 {
-        assert!(submit(&mut client, b"From: alice@example.test\r\n\r\nx\r\n").starts_with("250 "));
+    for _ in 0..3 {
+        let reply = submit(&mut client, FROM_ALICE);
+        assert!(reply.starts_with("250 ") && !reply.contains("held"), "{reply}");
     }
+    let [by_operator, kept, by_time] = [(); 3].map(|()| held(&submit(&mut client, FROM_ALICE)));
+    assert!(server.line(" held ").contains("user=alice"));
+    assert_eq!(server.mail("bob").len(), 3);
+    let list = queue(&server.data, "list", &[]);
+    assert!(list.contains("hold") && list.contains("held: its user has sent enough for this hour"), "{list}");
+    // As much again may wait, and then the client has to.
     assert!(client.say("MAIL FROM:<alice@example.test>").starts_with("451 4.7.1 "));
     let line = server.line(" refused ");
     assert!(line.contains("user=alice") && line.contains("why=enough"), "{line}");
+    queue(&server.data, "release", &[&by_operator]);
+    assert_eq!(server.mail("bob").len(), 4, "by the operator");
+    queue(&server.data, "hold", &[&kept]);
+    let file = folder.path().join("mail.toml");
+    let settings =
+        std::fs::read_to_string(&file).unwrap().replace("messages_per_hour = 3", "messages_per_hour = 9");
+    std::fs::write(&file, settings).unwrap();
+    server.signal("HUP");
+    assert!(server.line(" released ").contains(&by_time));
+    assert_eq!(server.mail("bob").len(), 5, "as soon as there is room, but not what the operator holds");
+    assert!(queue(&server.data, "list", &[]).contains("held by the operator"));
+}
+
+#[test]
+fn what_is_held_for_its_users_rate_is_released_after_a_restart_too() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut server = with_alice(folder.path(), "[submission]\nmessages_per_hour = 1\n");
+    let mut client = alice(&server);
+    assert!(submit(&mut client, FROM_ALICE).starts_with("250 "));
+    let id = held(&submit(&mut client, FROM_ALICE));
+    server.settle();
+    server.signal("KILL");
+    server.wait();
+    // It begins with a new hour, as it does not know the old one.
+    let server = Server::again(folder.path());
+    assert!(server.line(" released ").contains(&id));
+    assert_eq!(server.mail("bob").len(), 2);
 }
 
 #[test]

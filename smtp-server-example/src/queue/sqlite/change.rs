@@ -303,7 +303,8 @@ fn remove_rows(db: &Connection, message: i64) -> Result<(), StoreError> {
 fn obey(db: &Connection, order: &Order) -> Result<Effect, StoreError> {
     let states: &[DeliveryState] = match order.verb {
         Verb::Retry => &[DeliveryState::Ready],
-        Verb::Hold => &[DeliveryState::Ready, DeliveryState::Dot],
+        // What is held already, for whatever reason, waits for the operator from now on.
+        Verb::Hold => &[DeliveryState::Ready, DeliveryState::Dot, DeliveryState::Hold],
         Verb::Release => &[DeliveryState::Hold],
         Verb::Drop => &[DeliveryState::Ready, DeliveryState::Dot, DeliveryState::Hold],
     };
