@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 pub(crate) use self::finding::Findings;
+pub(crate) use self::lists::is_public;
 use crate::cli;
 use crate::config::Config;
 use crate::dns::{Ourselves, Resolver, ResolverSettings};
@@ -91,7 +92,7 @@ fn outer_address(anywhere: IpAddr) -> Option<IpAddr> {
 }
 
 /// The addresses from which this machine reaches others.
-fn outer_addresses() -> Vec<IpAddr> {
+pub(crate) fn outer_addresses() -> Vec<IpAddr> {
     let anywhere: [IpAddr; 2] = [[192, 0, 2, 1].into(), [0x2000, 0, 0, 0, 0, 0, 0, 1].into()];
     anywhere.into_iter().filter_map(outer_address).collect()
 }

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Queue(queue::command::Command),
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
+    #[command(subcommand, after_help = DNS_EXAMPLES)]
+    Dns(Dns),
     #[command(after_help = ROUTE_EXAMPLES)]
     Route(Route),
     #[command(after_help = SCAN_EXAMPLES)]
@@ -214,6 +216,34 @@ Examples:
   smtp-server-example config show                      every setting, its unit, its default and why
   smtp-server-example config show --config mail.toml   what a file says; an error if it is wrong
   smtp-server-example config example > mail.toml";
+
+/// Says what has to be in DNS; `check` looks whether it is.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dns {
+    /// Prints the records to publish for each domain
+    Print(DnsPrint),
+}
+
+/// Prints the records to publish for each domain.
+#[derive(Debug, Args)]
+pub(crate) struct DnsPrint {
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+    /// Where others reach this server; again for more. Without it `dns.own_addresses`, or this machine's
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Vec<IpAddr>,
+    /// Print lines of a zone file
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) zone: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const DNS_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example dns print --config mail.toml --address 192.0.2.7
+  smtp-server-example dns print --config mail.toml --zone";
 
 /// Shows which hosts take a domain's mail, in the order in which they would be tried.
 ///

@@ -20,6 +20,7 @@ mod log;
 mod login;
 mod mailroom;
 mod people;
+mod publish;
 mod queue;
 mod queue_id;
 mod refusal;
@@ -87,6 +88,7 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Scan(scan) => print(&with_log_to(io::stderr(), |log| scan::command::scan(&scan, log))?),
         Command::Route(route) => print(&dns::command::route(route)?),
+        Command::Dns(cli::Dns::Print(command)) => print(&publish::print(&command)?),
         Command::Config(cli::Config::Example) => print(&config::example()),
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
         leaving(&addresses, findings);
         for domain in &site.config.domains {
             exchangers(site, resolver, domain, findings).await;
+            senders(resolver, domain, findings).await;
         }
     });
 }
@@ -84,7 +85,7 @@ async fn back(site: &Site, resolver: &Resolver, address: IpAddr, findings: &mut 
 /// Mail leaves from the address that the system picks, which must be one of those that were looked at.
 fn leaving(published: &[IpAddr], findings: &mut Findings) {
     for address in outer_addresses() {
-        if super::lists::is_public(address) && !published.contains(&address) {
+        if super::is_public(address) && !published.contains(&address) {
             findings.warn(
                 format!("reverse {address}"),
                 "this machine sends from there, and the host's name does not lead there",
@@ -142,6 +143,36 @@ async fn exchangers(site: &Site, resolver: &Resolver, domain: &str, findings: &m
                 remedy,
             ),
         }
+    }
+}
+
+/// SPF (RFC 7208): whether the domain says who sends in its name. What it says is not weighed.
+async fn senders(resolver: &Resolver, domain: &str, findings: &mut Findings) {
+    let name = format!("spf {domain}");
+    let answer = resolver.txt(domain).await;
+    if let Answer::Failed(error) = &answer {
+        return findings.fail(Kind::TryLater, name, format!("DNS fails: {error}"), NO_ANSWER, ASK_AGAIN);
+    }
+    let is_policy =
+        |text: &&Vec<u8>| text.strip_prefix(b"v=spf1").is_some_and(|rest| matches!(rest, [] | [b' ', ..]));
+    let policies: Vec<_> =
+        answer.records().iter().filter(is_policy).map(|text| String::from_utf8_lossy(text)).collect();
+    match &policies[..] {
+        [] => findings.warn(
+            name,
+            "there is no policy",
+            "large providers refuse mail of domains without one",
+            format!("publish: {domain}. TXT \"v=spf1 mx -all\" (see dns print)"),
+        ),
+        [one] => findings.ok(name, one.clone()),
+        // RFC 7208 §4.5: then it counts as an error.
+        more => findings.fail(
+            Kind::NoHost,
+            name,
+            format!("there are {} policies", more.len()),
+            "then none of them counts",
+            "take all but one away",
+        ),
     }
 }
 

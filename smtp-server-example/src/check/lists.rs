@@ -64,7 +64,7 @@ fn resolvers(servers: &[IpAddr], findings: &mut Findings) {
 }
 
 /// Whether an address can be anybody's on the Internet.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

@@ -15,6 +15,10 @@ use crate::peers::peer;
 
 const ZONE: &str = "
 @ MX 10 mx
+@ TXT \"v=spf1 mx -all\"
+two MX 10 mx
+two TXT \"v=spf1 mx -all\"
+two TXT \"v=spf1 -all\"
 mx A 198.51.100.9
 mx AAAA 2001:db8::9
 backup MX 5 elsewhere
@@ -152,6 +156,7 @@ fn a_set_up_that_works_is_told_so_line_by_line() {
         "ok   reverse 198.51.100.9: it is mx.site.example, which leads back",
         "ok   reverse 2001:db8::9: it is mx.site.example, which leads back",
         "ok   mx site.example: 10 mx.site.example is this server",
+        "ok   spf site.example: v=spf1 mx -all",
         "ok   resolver: ",
         "ok   blocklist bl.example ipv4: ",
         "ok   listed 198.51.100.9: ",
@@ -276,6 +281,54 @@ fn lists_that_do_not_work_or_have_us_are_told() {
         assert!(said.contains(want), "{why}: no `{want}`:\n{said}");
         assert_eq!(got, Some(code), "{why}:\n{said}");
     }
+}
+
+#[test]
+fn what_dns_print_prints_can_be_published_and_is_what_check_wants() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("mail.toml");
+    let settings = "hostname = \"mx.a.example\"\ndomains = [\"a.example\", \"b.example\"]\ndata = \"mail\"\n\
+                    [auth]\nallow_insecure_auth = true\n[[listener]]\nkind = \"submission\"\naddress = \"[::]:587\"\n";
+    fs::write(&file, settings).unwrap();
+    let print = |more: &[&str]| {
+        let args = ["dns", "print", "--config", file.to_str().unwrap(), "--address", "198.51.100.9"];
+        let output = crate::harness::run(&[&args[..], &["--address", "2001:db8::9"], more].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (zone, table) = (print(&["--zone"]), print(&[]));
+    let json: serde_json::Value = serde_json::from_str(&print(&["--json"])).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), zone.lines().count());
+    assert!(table.contains("a.example.  ") && table.contains("  MX    10 mx.a.example.\n"), "{table}");
+
+    // Knot does not load what it can't read, and then nothing resolves.
+    let of = |zone_name: &str| {
+        let ending = format!("{zone_name}.");
+        let mine = |line: &&str| line.split(' ').next().unwrap().ends_with(&ending);
+        zone.lines().filter(mine).collect::<Vec<_>>().join("\n") + "\n"
+    };
+    let names = ["a.example", "b.example", "100.51.198.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"];
+    let zones: Vec<_> = names.iter().map(|name| (*name, of(name))).collect();
+    let zones: Vec<_> = zones.iter().map(|(name, records)| (*name, records.as_str())).collect();
+    let Some(dns) = knot(&zones) else { return };
+    let Some(resolver) = unbound(dns.address, &names.map(|name| (name, false))) else { return };
+    let own = format!(
+        "{settings}[dns]\nservers = [\"{}\"]\nown_addresses = [\"198.51.100.9\", \"2001:db8::9\"]\n",
+        resolver.address
+    );
+    let (said, code) = check(folder.path(), &own, &[]);
+    for want in [
+        "ok   address mx.a.example: 198.51.100.9, 2001:db8::9",
+        "ok   reverse 198.51.100.9: it is mx.a.example",
+        "ok   reverse 2001:db8::9: it is mx.a.example",
+        "ok   mx a.example: ",
+        "ok   mx b.example: ",
+        "ok   spf a.example: v=spf1 mx -all",
+        "ok   spf b.example: v=spf1 mx -all",
+    ] {
+        assert!(said.contains(want), "no `{want}`:\n{said}\n{zone}");
+    }
+    assert_eq!(code, Some(0), "{said}");
 }
 
 /// Settings of a site without DNS.
