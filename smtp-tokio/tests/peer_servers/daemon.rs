@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// Far longer than anything takes that is waited for: a hang becomes a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `nobody` and its group, the same everywhere in Debian.
 const NOBODY: u32 = 65_534;

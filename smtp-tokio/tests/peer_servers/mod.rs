@@ -4,7 +4,10 @@
 pub(crate) mod daemon;
 pub(crate) mod dovecot;
 mod lmtp;
+mod postfix;
 mod sink;
+
+use daemon::PATIENCE;
 
 use crate::adapter::{ClientConfig, MailboxBuf, Outcome};
 
@@ -32,11 +35,23 @@ pub(crate) fn mailbox(text: &str) -> MailboxBuf {
     text.parse().unwrap()
 }
 
+/// With waits for servers that are near: a hang becomes a failure.
 pub(crate) fn config() -> ClientConfig {
-    ClientConfig::new("client.example").unwrap()
+    ClientConfig::new("client.example").unwrap().timeouts(|waits| {
+        waits.greeting = PATIENCE;
+        waits.hello = PATIENCE;
+        waits.mail = PATIENCE;
+        waits.data_end = PATIENCE;
+    })
 }
 
 /// What each recipient was answered; 0 stands for no answer.
 pub(crate) fn codes(outcomes: &[Outcome]) -> Vec<u16> {
     outcomes.iter().map(|outcome| outcome.reply().map_or(0, |reply| reply.code())).collect()
+}
+
+/// A certificate for `name`, self-made, and its key.
+pub(crate) fn self_made(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
 }
