@@ -137,6 +137,25 @@ async fn a_stream_is_not_held_in_memory_and_a_file_is_looked_through_first() {
     assert!(mx.try_next().is_none());
 }
 
+/// Streams what is on loan: what a program awaits in a task must not depend on whose loan it is.
+async fn stream_on_loan(client: &mut Client, envelope: &Envelope<'_>, octets: &[u8]) -> Vec<Outcome> {
+    let outcomes = client.send_file(envelope, &mut Cursor::new(octets)).await.unwrap();
+    let mut reader = octets;
+    let again = client.send_stream(envelope, &mut reader).await.unwrap();
+    [outcomes, again].concat()
+}
+
+#[tokio::test]
+async fn a_file_is_streamed_from_a_task_of_its_own() {
+    let mx = Catcher::start().await;
+    let mut client = Client::to(mx.addr().to_string(), config()).connect().await.unwrap();
+    let sent = tokio::spawn(async move {
+        let (from, to) = (mailbox("me@client.example"), mailbox("you@mx.example"));
+        stream_on_loan(&mut client, &Envelope::new(&from).to(&to), TEXT).await
+    });
+    assert_eq!(codes(&sent.await.unwrap()), [250, 250]);
+}
+
 #[tokio::test]
 async fn a_reader_that_fails_leaves_the_server_without_the_message() {
     let mx = Catcher::start().await;

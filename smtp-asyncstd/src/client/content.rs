@@ -53,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if let Err(outcomes) = self.begin(envelope).await {
             return Ok(outcomes);
         }
-        self.stream_content(content, async |_| Ok(())).await?;
+        self.stream_content(Once(content)).await?;
         Ok(self.session.outcomes().collect())
     }
 
@@ -80,18 +80,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if let Err(outcomes) = self.begin(&envelope.surveyed(&survey).rewinds()).await {
             return Ok(outcomes);
         }
-        let rewind =
-            async |content: &mut _| AsyncSeekExt::seek(content, SeekFrom::Start(begin)).await.map(|_| ());
-        self.stream_content(content, rewind).await?;
+        self.stream_content(Again { content, begin }).await?;
         Ok(self.session.outcomes().collect())
     }
 
-    /// Streams content until the message is settled; `rewind` is called at the start of each of its transactions.
-    async fn stream_content<R: AsyncRead + Unpin>(
-        &mut self,
-        content: &mut R,
-        rewind: impl AsyncFn(&mut R) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// Streams content until the message is settled; it is rewound at the start of each of its transactions.
+    async fn stream_content(&mut self, mut content: impl Source) -> io::Result<()> {
         let mut octets = vec![0; limits::CONTENT_ROOM];
         let (mut held, mut is_done, mut round) = (0..0, false, None);
         loop {
@@ -99,13 +93,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Ok(Some(ClientStep::Content(mut body))) => {
                     if round != Some(body.round()) {
                         (held, is_done, round) = (0..0, false, Some(body.round()));
-                        if let Err(error) = rewind(content).await {
+                        if let Err(error) = content.rewind().await {
                             body.abandon();
                             return Err(error);
                         }
                     }
                     if held.is_empty() && !is_done {
-                        match content.read(&mut octets).await {
+                        match content.reader().read(&mut octets).await {
                             Ok(n) => (held, is_done) = (0..n, n == 0),
                             Err(error) => {
                                 body.abandon();
@@ -142,5 +136,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Err(_) => self.session.handle_eof(),
             }
         }
+    }
+}
+
+/// Content that is streamed. A trait and no closure: what awaits a closure on loan can't be spawned.
+trait Source {
+    type Reader: AsyncRead + Unpin;
+
+    fn reader(&mut self) -> &mut Self::Reader;
+
+    /// Goes to the content's start, where it can be read more than once.
+    async fn rewind(&mut self) -> io::Result<()>;
+}
+
+struct Once<'r, R>(&'r mut R);
+
+impl<R: AsyncRead + Unpin> Source for Once<'_, R> {
+    type Reader = R;
+
+    fn reader(&mut self) -> &mut R {
+        self.0
+    }
+
+    async fn rewind(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Again<'r, R> {
+    content: &'r mut R,
+    begin: u64,
+}
+
+impl<R: AsyncRead + AsyncSeek + Unpin> Source for Again<'_, R> {
+    type Reader = R;
+
+    fn reader(&mut self) -> &mut R {
+        self.content
+    }
+
+    async fn rewind(&mut self) -> io::Result<()> {
+        self.content.seek(SeekFrom::Start(self.begin)).await.map(drop)
     }
 }
