@@ -39,6 +39,7 @@ pub(crate) enum Command {
     User(User),
     #[command(subcommand, after_help = QUEUE_EXAMPLES)]
     Queue(queue::command::Command),
+    Trace(queue::trace::Trace),
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
     #[command(subcommand, after_help = DNS_EXAMPLES)]

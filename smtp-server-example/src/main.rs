@@ -81,6 +81,7 @@ fn run(command: Command) -> Result<(), Failure> {
             print(&text).and(result)
         }
         Command::Queue(command) => print(&queue::command::run(command)?),
+        Command::Trace(trace) => print(&queue::trace::run(&trace)?),
         Command::User(command) => print(&users::run(command)?),
         Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),
         Command::Config(cli::Config::Show { config: Some(file) }) => {

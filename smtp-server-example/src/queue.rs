@@ -34,6 +34,7 @@ mod settle;
 mod spool;
 mod sqlite;
 mod store;
+pub(crate) mod trace;
 mod transport;
 mod unconfirmed;
 mod writer;

@@ -110,7 +110,7 @@ impl Place {
         Ok(mailroom::folder(&data))
     }
 
-    fn ask(&self, request: Request) -> Result<Value, Failure> {
+    pub(super) fn ask(&self, request: Request) -> Result<Value, Failure> {
         let folder = self.folder()?;
         ask(&folder, request).map_err(|error| failed(&folder, &error))
     }
@@ -123,7 +123,7 @@ fn failed(folder: &std::path::Path, error: &StoreError) -> Failure {
     }
 }
 
-fn filter(words: &[String]) -> Result<Filter, Failure> {
+pub(super) fn filter(words: &[String]) -> Result<Filter, Failure> {
     Filter::parse(words.iter().map(String::as_str)).map_err(|what| Failure::new(Kind::Usage, what))
 }
 
@@ -177,7 +177,7 @@ fn ordered(done: &Value, word: &str, json: bool) -> String {
 }
 
 /// A value for a terminal: foreign words do nothing to it.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.chars().map(|c| if c.is_control() { '?' } else { c }).collect(),

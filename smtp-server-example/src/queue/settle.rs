@@ -122,7 +122,8 @@ fn failed(state: RcptState, said: Said) -> (RcptState, Option<Event>, dsn::Actio
 }
 
 fn attempt(report: &Report, fates: &[Fate<'_>], with: &Circumstances<'_>) -> Attempt {
-    let mut words: Vec<_> = fates.iter().map(|fate| fate.state.word()).collect();
+    let mut words: Vec<_> =
+        fates.iter().map(|fate| format!("{}: {}", fate.state.word(), fate.said.text)).collect();
     words.dedup();
     Attempt {
         began: with.began,
@@ -131,7 +132,7 @@ fn attempt(report: &Report, fates: &[Fate<'_>], with: &Circumstances<'_>) -> Att
         ip: report.ip.clone(),
         tls: report.tls.clone(),
         phase: report.phase.clone(),
-        outcome: words.join(", "),
+        outcome: words.join("; "),
         transcript: report.transcript.clone(),
     }
 }

@@ -205,3 +205,53 @@ fn a_queue_has_one_server() {
     send(&server, "<a@client.example>", &["<alice@example.test>"], "Subject: x\r\n\r\nstill here");
     assert_eq!(content(&server.mail("alice")[0]), b"Subject: x\n\nstill here\n");
 }
+
+fn trace(data: &Path, args: &[&str]) -> std::process::Output {
+    run(&[&["trace", "--data", data.to_str().unwrap()], args].concat())
+}
+
+#[test]
+fn trace_tells_what_happened_to_a_message_by_id_sender_and_recipient() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path();
+    let mut server = Server::demo_in(data);
+    let broken = Broken::new(data.join("alice/new"));
+    let id = send(&server, "<a@client.example>", &["<alice@example.test>", "<bob@example.test>"], "x");
+    server.settle();
+    let told = |what: &str| {
+        let output = trace(data, &[what, "--json"]);
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let waiting = told(&id);
+    let events = waiting[0]["events"].as_array().unwrap();
+    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["taken", "try", "accepted", "waits"], "{waiting}");
+    assert_eq!((&events[0]["client"], &events[0]["hello"]), (&"127.0.0.1".into(), &"client.example".into()));
+    assert!(events[1]["outcome"].as_str().unwrap().contains("wait: 451 4.3.0 "), "{waiting}");
+    assert!(events[1]["ms"].as_i64().unwrap() >= 0, "{waiting}");
+    assert_eq!(events[2]["to"], "bob@example.test");
+    let next: jiff::Timestamp = events[3]["next"].as_str().unwrap().parse().unwrap();
+    assert!(next > jiff::Timestamp::now(), "{waiting}");
+
+    drop(broken);
+    queue(data, "flush", &["--wait"]);
+    for what in [&id, "a@client.example", "bob@example.test"] {
+        let done = told(what);
+        let events = done[0]["events"].as_array().unwrap();
+        let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+        assert_eq!(names, ["taken", "try", "accepted", "try", "accepted"], "{what}: {done}");
+    }
+    // Nobody runs it now: the files are asked.
+    server.signal("TERM");
+    server.wait();
+    let text = String::from_utf8(trace(data, &[&id]).stdout).unwrap();
+    assert!(text.starts_with(&format!("{id} from <a@client.example>, 3 octets\n")), "{text}");
+    assert!(
+        text.contains(" taken     client=127.0.0.1 hello=client.example ")
+            && text.contains(" try       n=2 "),
+        "{text}"
+    );
+    let unknown = trace(data, &["nobody@example.test"]);
+    assert_eq!(unknown.status.code(), Some(66), "{}", String::from_utf8_lossy(&unknown.stderr));
+}

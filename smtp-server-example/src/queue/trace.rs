@@ -1,0 +1,155 @@
+//! `trace`: what happened to a message, in the order in which it did.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::admin::Request;
+use super::command::{Place, filter, plain};
+use crate::failure::{Failure, Kind};
+
+/// Tells what happened to a message: who brought it, each try, each answer, and when it is tried next.
+///
+/// A running server is asked; if none runs, its files are opened. What was done is kept for 30 days.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    place: Place,
+    /// A queue id, as the reply to the message and each line of the log have it, or the address of a sender or recipient
+    #[arg(value_name = "ID-OR-ADDRESS")]
+    what: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  smtp-server-example trace --config mail.toml 01JXYZ0123456789
+  smtp-server-example trace --config mail.toml carol@example.org --json";
+
+/// Does it; returns what to print.
+pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
+    let terms = match trace.what.contains('@') {
+        true => vec![format!("from={}", trace.what), format!("to={}", trace.what)],
+        false => vec![trace.what.clone()],
+    };
+    let mut messages: Vec<Value> = Vec::new();
+    for term in terms {
+        let shown = trace.place.ask(Request::Show(filter(&[term])?))?;
+        for message in shown.as_array().into_iter().flatten() {
+            if !messages.iter().any(|known| known["id"] == message["id"]) {
+                messages.push(message.clone());
+            }
+        }
+    }
+    if messages.is_empty() {
+        return Err(Failure::new(
+            Kind::NoInput,
+            format!("no message is known with `{}`", plain(&json!(trace.what))),
+        )
+        .help("what was done more than 30 days ago is forgotten; what was refused is in the log alone"));
+    }
+    messages.sort_by(|a, b| plain(&a["arrived"]).cmp(&plain(&b["arrived"])));
+    let stories: Vec<_> = messages.iter().map(story).collect();
+    Ok(match trace.json {
+        true => format!("{}\n", Value::Array(stories)),
+        false => stories.iter().map(text).collect(),
+    })
+}
+
+/// A message with its events: those that have a time in its order, then what it waits for.
+fn story(message: &Value) -> Value {
+    let mut events =
+        vec![event("taken", &message["arrived"], message, &["client", "hello", "tls", "user", "kind"])];
+    for delivery in message["deliveries"].as_array().into_iter().flatten() {
+        for attempt in delivery["attempts"].as_array().into_iter().flatten() {
+            let keys = ["n", "host", "ip", "tls", "phase", "outcome", "transcript"];
+            let mut tried = event("try", &attempt["began"], attempt, &keys);
+            tried["via"] = delivery["route"].clone();
+            tried["ms"] = took(attempt);
+            events.push(tried);
+        }
+        for rcpt in delivery["to"].as_array().into_iter().flatten() {
+            let waits = rcpt["state"] == "wait";
+            let (name, at) = if waits {
+                ("waits", &Value::Null)
+            } else {
+                (rcpt["state"].as_str().unwrap_or("done"), &rcpt["done"])
+            };
+            let mut end = event(name, at, rcpt, &["reply", "host", "tls"]);
+            end["to"] = rcpt["address"].clone();
+            end["via"] = delivery["route"].clone();
+            if waits {
+                end["next"] = delivery["next"].clone();
+                end["tries"] = delivery["tries"].clone();
+            }
+            events.push(end);
+        }
+    }
+    if !message["held"].is_null() {
+        events.push(json!({ "event": "held", "at": null, "why": message["held"] }));
+    }
+    // What has no time yet comes last; RFC 3339 sorts as text.
+    events.sort_by_key(|event| (event["at"].is_null(), plain(&event["at"])));
+    json!({ "id": message["id"], "from": message["from"], "octets": message["octets"], "events": events })
+}
+
+/// An event with those of the facts that are known.
+fn event(name: &str, at: &Value, facts: &Value, keys: &[&str]) -> Value {
+    let known =
+        keys.iter().filter(|key| !facts[**key].is_null()).map(|key| ((*key).to_owned(), facts[*key].clone()));
+    let mut event: Map<_, _> = known.collect();
+    event.insert("event".to_owned(), json!(name));
+    event.insert("at".to_owned(), at.clone());
+    Value::Object(event)
+}
+
+/// How long an attempt took, in milliseconds.
+fn took(attempt: &Value) -> Value {
+    let time = |key: &str| attempt[key].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    match (time("began"), time("ended")) {
+        (Some(began), Some(ended)) => json!(ended.as_millisecond() - began.as_millisecond()),
+        _ => Value::Null,
+    }
+}
+
+fn text(story: &Value) -> String {
+    let mut text = String::new();
+    let from = if story["from"] == "" { "<>".to_owned() } else { format!("<{}>", plain(&story["from"])) };
+    // INVARIANT: writing to a String does not fail.
+    let _ = writeln!(text, "{} from {from}, {} octets", plain(&story["id"]), story["octets"]);
+    for event in story["events"].as_array().into_iter().flatten() {
+        let _ = write!(text, "  {:<24} {:<9}", plain(&event["at"]), plain(&event["event"]));
+        let order = [
+            "n",
+            "to",
+            "via",
+            "client",
+            "hello",
+            "user",
+            "kind",
+            "host",
+            "ip",
+            "tls",
+            "phase",
+            "outcome",
+            "reply",
+            "tries",
+            "next",
+            "ms",
+            "why",
+            "transcript",
+        ];
+        for key in order.iter().filter(|key| !event[**key].is_null()) {
+            let value = plain(&event[*key]);
+            let quote = if value.contains(' ') || value.is_empty() { "\"" } else { "" };
+            let _ = write!(text, " {key}={quote}{value}{quote}");
+        }
+        text.push('\n');
+    }
+    text
+}
