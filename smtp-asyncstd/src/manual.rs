@@ -1,7 +1,7 @@
 //! How a server is run: ports, certificates, stopping, balancers, and what to look at when something goes wrong.
 //!
-//! Nothing in here is code. What SMTP itself asks of a program (decisions, time-outs, budgets, leniency, AUTH) is in
-//! `smtp_proto::manual`, question by question.
+//! How mail is sent is on the page [`sending`]. Nothing in here is code. What SMTP itself asks of a program (decisions,
+//! time-outs, budgets, leniency, AUTH) is in `smtp_proto::manual`, question by question.
 //!
 //! # One program, several ports
 //!
@@ -159,8 +159,7 @@
 //!
 //! # How do I test?
 //!
-//! What sends mail is tested against `testing::Catcher` (feature `testing`): it takes all mail, under TLS too, and refuses
-//! what it is told to, in the order it is told. What receives mail is tested over a pipe:
+//! What sends mail is tested against a [catcher](sending#how-do-i-test-what-sends). What receives mail is tested over a pipe:
 //!
 //! ```
 //! use smtp_asyncstd::{Connection, ServerConfig};
@@ -196,3 +195,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
+
+pub mod from_lettre;
+pub mod from_mail_send;
+pub mod sending;
