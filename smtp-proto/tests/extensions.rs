@@ -487,8 +487,8 @@ fn how_mail_came_in_has_its_registered_name() {
 
 #[test]
 fn the_trace_header_says_who_by_whom_how_for_whom_and_when() {
-    let by =
-        |for_| ReceivedBy { host: "mx.example", id: "4711", date: "Tue, 05 May 2026 09:03:01 +0200", for_ };
+    let date = "Tue, 05 May 2026 09:03:01 +0200";
+    let by = |for_| ReceivedBy { from: None, host: "mx.example", id: "4711", date, for_ };
     let mut client = Client::new(config(), Peer::at("[2001:db8::1]:25".parse().unwrap()));
     client.say("EHLO client.example");
     let one = client.facts().received(by(Some(Mailbox::parse(b"c@mx.example").unwrap())));
@@ -497,4 +497,11 @@ fn the_trace_header_says_who_by_whom_how_for_whom_and_when() {
     assert_eq!(String::from_utf8(one).unwrap(), want);
     let several = client.facts().received(by(None));
     assert_eq!(String::from_utf8(several).unwrap(), want.replace("\r\n\tfor <c@mx.example>", ""));
+    let named = client.facts().received(ReceivedBy { from: Some("host.isp.example"), ..by(None) });
+    let from = "Received: from client.example (host.isp.example [IPv6:2001:db8::1])\r\n";
+    assert!(named.starts_with(from.as_bytes()), "{}", named.escape_ascii());
+    let mut unknown = Client::new(config(), Peer::unknown());
+    unknown.say("EHLO client.example");
+    let without = unknown.facts().received(ReceivedBy { from: Some("host.isp.example"), ..by(None) });
+    assert!(without.starts_with(b"Received: from client.example\r\n"), "a name alone proves nothing");
 }

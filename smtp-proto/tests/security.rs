@@ -15,6 +15,7 @@ const ENVELOPE: &[u8] = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@mx.example>\r\n"
 /// The header that a message of this session would get.
 fn received(facts: &Facts) -> String {
     let by = ReceivedBy {
+        from: Some("evil.example)\r\nX: y"),
         host: "mx.example",
         id: "ID1",
         date: "Tue, 05 May 2026 09:03:01 +0200",
@@ -54,7 +55,7 @@ fn what_the_peer_says_of_itself_cannot_forge_a_header() {
             "{header}"
         );
         assert!(header.ends_with(
-            " ([192.0.2.7])\r\n\tby mx.example with ESMTP id ID1\r\n\tfor <c@mx.example>; \
+            " (evil.example???X:?y [192.0.2.7])\r\n\tby mx.example with ESMTP id ID1\r\n\tfor <c@mx.example>; \
              Tue, 05 May 2026 09:03:01 +0200\r\n"
         ));
     }

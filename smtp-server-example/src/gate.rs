@@ -89,7 +89,7 @@ impl<L: Lookup + Clone + 'static> Gate<L> {
         let address = address.filter(|address| kind == Kind::Mx && !exempt(address));
         let look = address.filter(|_| self.dns.is_some());
         let looking = look.map(|address| tokio::spawn(Arc::clone(self).look(address)));
-        Visit { gate: Arc::clone(self), address, looking, refusal: None }
+        Visit { gate: Arc::clone(self), address, looking, refusal: None, name: None }
     }
 
     async fn look(self: Arc<Self>, address: IpAddr) -> Findings {
@@ -160,6 +160,8 @@ pub(crate) struct Visit<L = Resolver> {
     looking: Option<JoinHandle<Findings>>,
     /// What came of it, once it was needed.
     refusal: Option<Refusal>,
+    /// The client's name in DNS that leads back to its address, likewise.
+    name: Option<String>,
 }
 
 impl<L: Lookup + Clone + 'static> Visit<L> {
@@ -177,12 +179,25 @@ impl<L: Lookup + Clone + 'static> Visit<L> {
         if stage < self.gate.checks.stage {
             return None;
         }
-        if let Some(looking) = self.looking.take() {
-            // A panic in there has been printed, and is no fault of the client's.
-            let findings = looking.await.ok();
-            self.refusal = findings.and_then(|findings| self.gate.refusal(address, &findings));
-        }
+        self.found(address).await;
         self.refusal.clone().or_else(|| self.impostor(address, hello))
+    }
+
+    /// The client's name in DNS, if it was looked up and leads back to its address.
+    pub(crate) async fn name(&mut self) -> Option<&str> {
+        self.found(self.address?).await;
+        self.name.as_deref()
+    }
+
+    /// Waits for what was looked up.
+    async fn found(&mut self, address: IpAddr) {
+        let Some(looking) = self.looking.take() else { return };
+        // A panic in there has been printed, and is no fault of the client's.
+        let Ok(findings) = looking.await else { return };
+        self.refusal = self.gate.refusal(address, &findings);
+        if let Reverse::Confirmed(name) = findings.reverse {
+            self.name = Some(name);
+        }
     }
 
     fn impostor(&self, address: IpAddr, hello: &[u8]) -> Option<Refusal> {

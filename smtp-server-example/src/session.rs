@@ -175,7 +175,7 @@ impl Service {
                 }
                 Step::Data(data) => {
                     if let Some(open) = &mut transaction {
-                        self.begin(open, data.facts());
+                        self.begin(open, data.facts(), visit.name().await);
                         data.accept();
                     }
                 }
@@ -256,7 +256,7 @@ impl Service {
     }
 
     /// Prepares to take a message's content.
-    fn begin(&self, transaction: &mut Transaction, facts: &Facts) {
+    fn begin(&self, transaction: &mut Transaction, facts: &Facts, from: Option<&str>) {
         let arrived = Timestamp::now();
         let id = self.ids.next(arrived);
         let recipient = match &transaction.recipients[..] {
@@ -264,7 +264,7 @@ impl Service {
             _ => None,
         };
         let date = trace::date_of(arrived);
-        let by = ReceivedBy { host: &self.host, id: id.as_str(), date: &date, for_: recipient };
+        let by = ReceivedBy { from, host: &self.host, id: id.as_str(), date: &date, for_: recipient };
         let hidden = facts.user().is_some() && !self.people.config().submission.show_client;
         let prefix = if hidden { trace::received_from_user(facts, by) } else { facts.received(by) };
         if facts.user().is_some() {

@@ -5,7 +5,7 @@ use smtp_proto::server::{Facts, ReceivedBy};
 
 /// [`Facts::received`] without the client's name and address: where its users are, a server need not tell.
 pub(crate) fn received_from_user(facts: &Facts, by: ReceivedBy<'_>) -> Vec<u8> {
-    let ReceivedBy { host, id, date, for_ } = by;
+    let ReceivedBy { host, id, date, for_, .. } = by;
     let with = facts.with_protocol();
     let for_ = for_.map(|mailbox| format!("\r\n\tfor <{mailbox}>")).unwrap_or_default();
     // RFC 5321 §4.4 wants a name behind "from".

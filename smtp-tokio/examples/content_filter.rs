@@ -30,7 +30,7 @@ async fn scan(step: Step<'_, '_>, job: &mut Job, clamd: &str, queue: &str) -> io
         Step::Data(data) => {
             let (mut scan, mut file) = (TcpStream::connect(clamd).await?, NamedTempFile::new_in(queue)?);
             let date = &jiff::ZonedDateTime::now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
-            let by = ReceivedBy { host: "mx.example", id: "-", date, for_: None };
+            let by = ReceivedBy { from: None, host: "mx.example", id: "-", date, for_: None };
             file.write_all(&data.facts().received(by))?;
             scan.write_all(b"zINSTREAM\0").await?;
             *job = Some((scan, file));

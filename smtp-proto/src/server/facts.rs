@@ -139,6 +139,9 @@ impl StandIn {
 /// What [`Facts::received`] can't know by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedBy<'a> {
+    /// The peer's name in DNS, only if that name leads back to the peer's address: what the server found out by itself
+    /// (TCP-info of RFC 5321 §4.4), which the name in EHLO is not.
+    pub from: Option<&'a str>,
     /// Our host name.
     pub host: &'a str,
     /// The message's id in our queue or logs.
@@ -211,7 +214,7 @@ impl Facts {
 
     /// The trace header of RFC 5321 §4.4, folded, with CR LF at each line's end.
     ///
-    /// What the peer said of itself is written only as far as it is harmless there: letters, digits and `.-_:[]`;
+    /// What the peer said of itself, and its name in DNS, is written only as far as it is harmless there: letters, digits and `.-_:[]`;
     /// anything else becomes `?`.
     #[must_use]
     pub fn received(&self, by: ReceivedBy<'_>) -> Vec<u8> {
@@ -220,16 +223,17 @@ impl Facts {
             header.push_str("unknown");
         }
         header.extend(self.hello.iter().take(255).map(|&octet| harmless(octet)));
-        match self.peer.remote.map(|address| address.ip()) {
+        let ReceivedBy { from, host, id, date, for_ } = by;
+        if let Some(ip) = self.peer.remote.map(|address| address.ip().to_canonical()) {
+            header.push_str(" (");
+            if let Some(name) = from {
+                header.extend(name.bytes().take(255).map(harmless));
+                header.push(' ');
+            }
+            header.push_str(if ip.is_ipv4() { "[" } else { "[IPv6:" });
             // INVARIANT: writing to a String never fails.
-            Some(core::net::IpAddr::V4(ip)) => write!(header, " ([{ip}])").unwrap_or_default(),
-            Some(core::net::IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
-                Some(ip) => write!(header, " ([{ip}])").unwrap_or_default(),
-                None => write!(header, " ([IPv6:{ip}])").unwrap_or_default(),
-            },
-            None => {}
+            write!(header, "{ip}])").unwrap_or_default();
         }
-        let ReceivedBy { host, id, date, for_ } = by;
         write!(header, "\r\n\tby {host} with {} id {id}", self.with_protocol()).unwrap_or_default();
         if let Some(mailbox) = for_ {
             write!(header, "\r\n\tfor <{mailbox}>").unwrap_or_default();

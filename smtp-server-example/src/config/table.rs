@@ -207,7 +207,7 @@ pub(super) const KEYS: &[Key] = &[
         "checks.reverse_dns",
         "off, log or refuse",
         "A client whose address has no name in DNS that leads back to it; refused with 550 5.7.25 (RFC 7372). Off, as \
-         some honest servers have none. Where DNS fails nobody is refused.",
+         some honest servers have none. Where DNS fails nobody is refused. With log or refuse, Received tells the name.",
     ),
     key(
         "checks.hello",

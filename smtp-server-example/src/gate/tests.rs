@@ -123,6 +123,22 @@ async fn an_address_must_have_a_name_that_leads_back_if_set_so() {
     }
 }
 
+#[tokio::test]
+async fn a_name_is_told_only_if_it_leads_back_and_was_looked_up() {
+    let (log, _writer) = Log::start(Page::default()).unwrap();
+    for (action, address, want, why) in [
+        (Action::Log, "192.0.2.20", Some("named.example"), "there and back"),
+        (Action::Log, "192.0.2.21", None, "the name is somebody else's"),
+        (Action::Log, "192.0.2.22", None, "DNS does not say"),
+        (Action::Off, "192.0.2.20", None, "not looked up"),
+    ] {
+        let checks = Checks { reverse_dns: action, ..Checks::default() };
+        let gate = Gate::new(checks, Vec::new(), Ourselves::alone(&[], &[]), Some(Dns), &log);
+        let mut visit = gate.visit(Kind::Mx, Some(SocketAddr::new(address.parse().unwrap(), 25)));
+        assert_eq!(visit.name().await, want, "{address}: {why}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_comes_or_sends_too_often_is_told_to_come_later() {
     let (log, _writer) = Log::start(Page::default()).unwrap();

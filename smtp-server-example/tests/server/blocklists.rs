@@ -7,7 +7,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::harness::{Client, PATIENCE, Server};
-use crate::neighbours::{Neighbour, rbldnsd, unbound};
+use crate::neighbours::{Neighbour, knot, rbldnsd, unbound};
 
 /// What every list has, and one client each for the codes that matter.
 const LISTED: &str = "ip4set:
@@ -205,6 +205,36 @@ fn a_resolver_that_dies_refuses_nobody() {
     let server = Server::serve(folder.path(), &settings(resolver.address, "", &[("bl.example", "")]));
     ready(&server, 1);
     goes_on_without(resolver, &server);
+}
+
+#[test]
+fn received_tells_a_clients_name_only_if_it_leads_back() {
+    let zones = [
+        ("2.0.192.in-addr.arpa", "20 PTR host.client.example.\n21 PTR liar.client.example.\n"),
+        ("client.example", "host A 192.0.2.20\nliar A 192.0.2.99\n"),
+    ];
+    let Some(knot) = knot(&zones) else { return };
+    let folder = TempDir::new().unwrap();
+    let server = Server::serve(folder.path(), &settings(knot.address, "reverse_dns = \"log\"", &[]));
+    for (address, want, why) in [
+        ("192.0.2.20", "(host.client.example [192.0.2.20])", "there and back"),
+        ("192.0.2.21", "([192.0.2.21])", "somebody else's"),
+        ("192.0.2.22", "([192.0.2.22])", "none at all"),
+    ] {
+        let mut client = connect(&server, address);
+        client.reply();
+        // To postmaster nothing has to be found out before the content.
+        client.say_all(&[
+            "EHLO c.example",
+            "MAIL FROM:<>",
+            "RCPT TO:<postmaster>",
+            "DATA",
+            &format!("X: {address}\r\n."),
+        ]);
+        let mail = server.mail("postmaster").into_iter().map(|mail| String::from_utf8(mail).unwrap());
+        let mail = mail.into_iter().find(|mail| mail.contains(&format!("X: {address}\n"))).unwrap();
+        assert!(mail.contains(&format!("\nReceived: from c.example {want}\n\tby ")), "{why}: {mail}");
+    }
 }
 
 #[test]
