@@ -90,12 +90,16 @@ pub(crate) struct Serve {
     /// The settings, in TOML; `config example` prints some to begin with
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+    /// Deliver nothing that waits until it is released: for a queue from a backup, of which much was delivered since
+    #[arg(long)]
+    pub(crate) hold_all: bool,
 }
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
   smtp-server-example config example > mail.toml
-  smtp-server-example serve --config mail.toml";
+  smtp-server-example serve --config mail.toml
+  smtp-server-example serve --config mail.toml --hold-all     then queue list, queue drop, queue release";
 
 /// Looks for what would keep a server from working: settings, certificate, disk, DNS, neighbours.
 ///

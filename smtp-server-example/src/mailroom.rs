@@ -32,15 +32,19 @@ pub(crate) fn folder(data: &Path) -> PathBuf {
 pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
     let config = people.config();
     let folder = folder(&config.data);
-    let opened = queue::open(&folder, &config.hostname, Timestamp::now());
+    let opened = queue::open(&folder, &config.hostname, &Policy::default(), Timestamp::now());
     let opened = opened.map_err(|error| broken(&folder, &error))?.ok_or_else(|| {
         let what = format!("another server has the queue in {}", folder.display());
         Failure::new(Kind::Unavailable, what).help("end it, or choose another folder with --data or `data`")
     })?;
     let start = &opened.start;
+    for (delivery, why) in &start.held {
+        log.event("held").field("delivery", delivery).field("why", why);
+    }
     log.event("queue")
         .field("epoch", start.epoch)
         .field("waiting", start.adopted)
+        .field("unknown", start.unknown)
         .field("swept", opened.swept)
         .field("closed", if start.clean { "in-order" } else { "not" });
     Ok(opened)

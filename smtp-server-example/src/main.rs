@@ -68,6 +68,9 @@ fn run(command: Command) -> Result<(), Failure> {
             let config = Config::read(&serve.config)?;
             let tls = tls::load(&config.tls)?;
             let people = People::open(&config)?;
+            if serve.hold_all {
+                queue::command::hold_all(&config.data)?;
+            }
             with_log(|log| {
                 if tls::is_key_exposed(&config.tls) {
                     let warning = log.event("warning").field("file", config.tls.key.display());

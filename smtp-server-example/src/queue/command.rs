@@ -1,7 +1,7 @@
 //! The `queue` commands.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -116,7 +116,7 @@ impl Place {
     }
 }
 
-fn failed(folder: &std::path::Path, error: &StoreError) -> Failure {
+fn failed(folder: &Path, error: &StoreError) -> Failure {
     match error.kind {
         Trouble::Closed => Failure::new(Kind::NoInput, error.text.clone()),
         _ => mailroom::broken(folder, error),
@@ -155,6 +155,17 @@ pub(crate) fn run(command: Command) -> Result<String, Failure> {
             Ok(ordered(&done, "to be tried now", flush.json))
         }
     }
+}
+
+/// Holds all that waits in a queue that no server runs yet.
+pub(crate) fn hold_all(data: &Path) -> Result<(), Failure> {
+    let folder = mailroom::folder(data);
+    if folder.is_dir() {
+        let all = filter(&["all".to_owned()])?;
+        let hold = Request::Order { verb: Verb::Hold, filter: all, dry: false };
+        ask(&folder, hold).map_err(|error| failed(&folder, &error))?;
+    }
+    Ok(())
 }
 
 fn order(verb: Verb, word: &str, change: &Change) -> Result<String, Failure> {

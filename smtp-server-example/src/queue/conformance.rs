@@ -103,6 +103,7 @@ pub(super) fn settlement(job: &Job, states: &[RcptState]) -> Settlement {
         }),
         notices: Vec::new(),
         route: None,
+        hold: None,
     }
 }
 

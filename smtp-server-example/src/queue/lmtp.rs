@@ -102,6 +102,8 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         if job.envelope.body_type == BodyType::Binary {
             envelope = envelope.body(Body::BinaryMime);
         }
+        // Not as late as it could be: the pool sends the final dot by itself.
+        job.flight.before_dot();
         let sent = match &seen.whole {
             Some(whole) => match pool.send(&envelope.rewinds(), whole).await {
                 outcomes if outcomes.iter().all(is_without_connection) => Err(pool.last_failure()),

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use smtp_proto::wire::params::{Notify, Ret};
 
+use super::in_flight::Flight;
 use super::unconfirmed::IntakeKey;
 use crate::queue_id::QueueId;
 
@@ -235,6 +236,8 @@ pub(crate) struct Entry {
     /// When somebody has to be told something even if it can't be tried: it is late, or its time is over.
     pub(crate) deadline: Timestamp,
     pub(crate) octets: u64,
+    /// An earlier try may have delivered it. It goes behind what is certain.
+    pub(crate) unsure: bool,
 }
 
 /// A delivery to be tried: everything about it but its body's octets.
@@ -251,6 +254,10 @@ pub(crate) struct Job {
     pub(crate) attempts: u32,
     /// An earlier process left it: perhaps tried, perhaps delivered.
     pub(crate) adopted: bool,
+    /// Times that it was being tried when the server died, or that trying it broke off.
+    pub(crate) crashes: u32,
+    /// Where the one who carries it says that its final dot is sent.
+    pub(crate) flight: Flight,
     /// Those that wait.
     pub(crate) rcpts: Vec<Rcpt>,
 }
@@ -283,6 +290,16 @@ pub(crate) struct Settlement {
     /// Notifications, stored in the same commit or not at all.
     pub(crate) notices: Vec<NewMessage>,
     pub(crate) route: Option<RouteState>,
+    /// It is left to the operator, for this reason, if somebody waits still.
+    pub(crate) hold: Option<String>,
+}
+
+/// A delivery that broke off, by a fault of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct Crash {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) next: Timestamp,
+    pub(crate) why: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,8 @@ pub(crate) struct Policy {
     pub(crate) per_route: usize,
     /// Deliveries at once.
     pub(crate) at_once: usize,
+    /// What may have been delivered, though no answer was seen, is left to the operator and not tried again.
+    pub(crate) hold_unknown: bool,
 }
 
 impl Default for Policy {
@@ -35,6 +37,7 @@ impl Default for Policy {
             warn: Duration::from_secs(4 * 3_600),
             per_route: 20,
             at_once: 200,
+            hold_unknown: false,
         }
     }
 }

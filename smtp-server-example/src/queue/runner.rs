@@ -11,14 +11,16 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::dsn::Returned;
+use super::in_flight::InFlight;
 use super::intake::Intake;
 use super::lock::Lock;
-use super::model::{Job, RcptState, RouteKey, Settlement};
-use super::policy::Policy;
+use super::model::{Crash, DeliveryId, Job, RcptState, RouteKey, Settlement};
+use super::policy::{Policy, after};
+use super::results::Results;
 use super::schedule::{Schedule, Turn};
 use super::settle::{Circumstances, settle};
 use super::spool::Spool;
-use super::sqlite::{Sqlite, SqliteReader, Start};
+use super::sqlite::{Past, Sqlite, SqliteReader, Start};
 use super::store::{Change, Effect, Reader, StoreError, Trouble};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use super::unconfirmed::Unconfirmed;
@@ -42,6 +44,8 @@ pub(crate) struct Opened {
     pub(crate) spool: Spool<RealDisk>,
     /// Bodies without a row, which were taken away.
     pub(crate) swept: usize,
+    in_flight: Arc<InFlight>,
+    results: Arc<Results>,
 }
 
 /// What the queue needs from the rest of the server.
@@ -84,19 +88,36 @@ struct Shared {
     writer: Writer,
     reader: Arc<SqliteReader>,
     spool: Spool<RealDisk>,
+    in_flight: Arc<InFlight>,
+    results: Arc<Results>,
+    /// Whoever was there when the server broke is tried alone: if it breaks again, it is known with whom.
+    alone: tokio::sync::Mutex<()>,
 }
 
-/// Opens the queue in a folder, which is made if it is not there: lock, tables, adoption, sweep. None if another process
-/// has it.
-pub(crate) fn open(folder: &Path, host: &str, now: Timestamp) -> Result<Option<Opened>, StoreError> {
+/// Opens the queue in a folder, which is made if it is not there: lock, tables, what the last run left, adoption, sweep.
+/// None if another process has it.
+pub(crate) fn open(
+    folder: &Path,
+    host: &str,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Option<Opened>, StoreError> {
     RealDisk.make_folder(folder)?;
     let Some(lock) = Lock::take(folder)? else { return Ok(None) };
-    let (store, start) = Sqlite::start(&lock, host, now)?;
+    let past = Past {
+        left: InFlight::read(folder)?,
+        facts: Results::read(folder)?,
+        hold_unknown: policy.hold_unknown,
+    };
+    let (store, start) = Sqlite::start(&lock, host, past, now)?;
+    // Now that the tables know it.
+    let in_flight = Arc::new(InFlight::begin_anew(folder));
+    let results = Arc::new(Results::begin_anew(folder)?);
     // The names of the tables' files are as much worth as what is in them.
     RealDisk.sync_folder(folder)?;
     let spool = Spool::new(Arc::new(RealDisk), folder.join("spool"));
     let swept = spool.sweep(&start.files)?;
-    Ok(Some(Opened { lock, store, start, spool, swept }))
+    Ok(Some(Opened { lock, store, start, spool, swept, in_flight, results }))
 }
 
 impl Opened {
@@ -128,7 +149,16 @@ impl Opened {
             marks,
         };
         let schedule = Mutex::new(schedule);
-        let shared = Arc::new(Shared { with, schedule, writer, reader, spool: self.spool });
+        let shared = Arc::new(Shared {
+            with,
+            schedule,
+            writer,
+            reader,
+            spool: self.spool,
+            in_flight: self.in_flight,
+            results: self.results,
+            alone: tokio::sync::Mutex::default(),
+        });
         Ok((queue, Runner { shared, events, waiting, marks: Vec::new(), _lock: self.lock }, thread))
     }
 }
@@ -183,6 +213,7 @@ impl Runner {
         let rest = async { while tasks.join_next().await.is_some() {} };
         // What is cut off is tried again at the next start.
         let _ = tokio::time::timeout(drain, rest).await;
+        self.shared.in_flight.quit();
     }
 
     /// Begins all that is due. Returns when more is.
@@ -220,25 +251,63 @@ impl Shared {
         });
     }
 
-    /// Tries a delivery and stores what it brought.
+    /// Tries a delivery and stores what it brought. A panic there is that delivery's failure, and nobody else's.
     async fn try_one(self: Arc<Self>, turn: Turn) {
-        let began = Timestamp::now();
-        let reader = Arc::clone(&self.reader);
-        let job = tokio::task::spawn_blocking(move || reader.job(turn.id)).await;
-        let job = job.unwrap_or_else(|panic| Err(io::Error::other(panic).into()));
-        match job {
-            Ok(Some(job)) => self.try_job(Arc::new(job), turn.skip, began).await,
-            // Held or dropped meanwhile.
-            Ok(None) => {}
-            // Nobody can tell what to do with it. The next start looks again.
-            Err(error) => {
-                self.with.log.event("unreadable").field("delivery", turn.id).field("error", error);
-            }
+        let id = turn.id;
+        if let Err(error) = tokio::spawn(Arc::clone(&self).try_whole(turn)).await {
+            self.broke_off(id, &format!("451 4.3.0 The delivery broke off: {error}")).await;
         }
-        self.schedule().finished(turn.id, Timestamp::now());
+        self.schedule().finished(id, Timestamp::now());
     }
 
-    async fn try_job(&self, job: Arc<Job>, skip: Option<String>, began: Timestamp) {
+    async fn try_whole(self: Arc<Self>, turn: Turn) {
+        let began = Timestamp::now();
+        match self.job(turn.id).await {
+            Ok(Some(job)) => self.try_job(job, turn.skip, began).await,
+            // Held or dropped meanwhile.
+            Ok(None) => {}
+            Err(error) => {
+                self.with.log.event("corrupt").field("delivery", turn.id).field("error", &error);
+                let _ = self.writer.make(Change::SetAside(turn.id, error.text)).await;
+            }
+        }
+    }
+
+    /// All about a delivery. An error says that nothing can be made of it.
+    async fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError> {
+        loop {
+            let reader = Arc::clone(&self.reader);
+            let job = tokio::task::spawn_blocking(move || reader.job(id)).await;
+            match job.unwrap_or_else(|panic| Err(io::Error::other(panic).into())) {
+                Err(error) if error.kind != Trouble::Corrupt => {
+                    self.with.log.event("unreadable").field("delivery", id).field("error", error);
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+                job => return job,
+            }
+        }
+    }
+
+    /// A delivery ended by a fault of ours.
+    async fn broke_off(&self, delivery: DeliveryId, why: &str) {
+        self.with.log.event("crashed").field("delivery", delivery).field("why", why);
+        let now = Timestamp::now();
+        let next = after(now, self.with.policy.retry_first);
+        let crash = Change::Crashed(Crash { delivery, next, why: why.to_owned() });
+        if let Ok(committed) = self.writer.make(crash).await {
+            self.in_flight.end(delivery);
+            let mut schedule = self.schedule();
+            schedule.finished(delivery, now);
+            drop(committed);
+        }
+    }
+
+    async fn try_job(&self, mut job: Job, skip: Option<String>, began: Timestamp) {
+        let _alone = if job.crashes > 0 { Some(self.alone.lock().await) } else { None };
+        if skip.is_none() {
+            job.flight = self.in_flight.start(job.delivery);
+        }
+        let job = Arc::new(job);
         let report = match skip {
             Some(why) => skipped(&job, &why),
             None => self.carry(&job).await,
@@ -265,16 +334,9 @@ impl Shared {
         self.store(&job, settlement).await;
     }
 
-    /// Hands a delivery to what carries it. A panic there is that delivery's failure, and nobody else's.
     async fn carry(&self, job: &Arc<Job>) -> Report {
         let transport = if job.route.is_local() { &self.with.local } else { &self.with.remote };
-        let (transport, job_there) = (Arc::clone(transport), Arc::clone(job));
-        let carried = tokio::spawn(async move { transport.deliver(job_there).await });
-        carried.await.unwrap_or_else(|error| {
-            let said = Said::ours((4, 3, 0), format!("451 4.3.0 The delivery broke off: {error}"));
-            let later = |rcpt: &super::model::Rcpt| (rcpt.id, Outcome::Later(said.clone()));
-            Report { outcomes: job.rcpts.iter().map(later).collect(), ..Report::default() }
-        })
+        transport.deliver(Arc::clone(job)).await
     }
 
     fn returned(&self, job: &Job) -> Returned {
@@ -286,9 +348,11 @@ impl Shared {
 
     /// Stores what an attempt brought, however long that takes.
     async fn store(&self, job: &Job, settlement: Settlement) {
+        let mut kept = false;
         loop {
             match self.writer.make(Change::Settle(Box::new(settlement.clone()))).await {
                 Ok(committed) => {
+                    self.in_flight.end(job.delivery);
                     // In this order: what is running can't be added. At once: who looks in between would think that
                     // all is done.
                     let mut schedule = self.schedule();
@@ -299,11 +363,30 @@ impl Shared {
                 }
                 Err(error) => {
                     self.with.log.event("not-stored").field("id", job.envelope.id).field("error", &error);
+                    kept = kept || self.keep(&settlement).await;
                     if matches!(error.kind, Trouble::Closed | Trouble::Wrong) {
                         return;
                     }
                     tokio::time::sleep(STORE_AGAIN).await;
                 }
+            }
+        }
+    }
+
+    /// Writes down what is certain, for the next start.
+    async fn keep(&self, settlement: &Settlement) -> bool {
+        let (results, settlement) = (Arc::clone(&self.results), settlement.clone());
+        let delivery = settlement.delivery;
+        let kept = tokio::task::spawn_blocking(move || results.keep(&settlement)).await;
+        match kept.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            Ok(()) => {
+                // The journal knows better than that line.
+                self.in_flight.end(delivery);
+                true
+            }
+            Err(error) => {
+                self.with.log.event("not-kept").field("delivery", delivery).field("error", error);
+                false
             }
         }
     }
@@ -360,15 +443,20 @@ mod tests {
     use super::super::admin::{Request, asked};
     use super::super::conformance::message;
     use super::super::filter::Filter;
+    use super::super::model::NewMessage;
+    use super::super::store::{Order, Store as _, Verb};
     use super::*;
 
-    /// Panics for recipients named `panic`, says that `down` can't be reached, and takes the rest.
+    /// Panics for recipients named `panic`, dies for `poison`, says that `down` can't be reached, and takes the rest.
     struct Moody;
 
     impl Transport for Moody {
         fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
             Box::pin(async move {
                 assert!(!job.rcpts[0].address.starts_with("panic@"), "asked to panic");
+                if job.rcpts[0].address.starts_with("poison@") {
+                    std::process::abort();
+                }
                 let down = job.rcpts[0].address.starts_with("down@");
                 let outcome = |rcpt: &super::super::model::Rcpt| {
                     let reply = "250 ok".to_owned();
@@ -391,6 +479,19 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn start(folder: &TempDir) -> Running {
+        start_in(folder.path())
+    }
+
+    /// A message that comes now, of which nobody is told that it is late.
+    fn recent(to: &[&[&str]]) -> NewMessage {
+        let mut sent = message(to);
+        sent.envelope.arrived = Timestamp::now();
+        sent.envelope.expires = Policy::default().expires(sent.envelope.arrived);
+        sent.deliveries.iter_mut().for_each(|delivery| delivery.warn = None);
+        sent
+    }
+
+    fn start_in(folder: &Path) -> Running {
         let now = Timestamp::now();
         let (log, _) = Log::start(io::sink()).unwrap();
         let with = Surroundings {
@@ -402,7 +503,8 @@ mod tests {
             local: Arc::new(Moody),
             remote: Arc::new(Moody),
         };
-        let opened = open(folder.path(), "mx.example.test", now).unwrap().expect("one at a time");
+        let opened =
+            open(folder, "mx.example.test", &Policy::default(), now).unwrap().expect("one at a time");
         let (queue, runner, thread) = opened.begin(with, now).unwrap();
         let (stop, stopped) = watch::channel(false);
         let runner = tokio::spawn(runner.run(stopped, PATIENCE));
@@ -411,11 +513,14 @@ mod tests {
 
     impl Running {
         async fn enqueue(&self, to: &[&[&str]]) {
-            let mut sent = message(to);
-            sent.envelope.arrived = Timestamp::now();
-            sent.envelope.expires = self.queue.policy().expires(sent.envelope.arrived);
-            sent.deliveries.iter_mut().for_each(|delivery| delivery.warn = None);
+            let sent = recent(to);
             self.queue.writer().offer(Change::Enqueue(Box::new(sent))).await.unwrap().release();
+        }
+
+        async fn order(&self, verb: Verb) {
+            let order =
+                Order { verb, filter: Filter::parse(["all"]).unwrap(), now: Timestamp::now(), dry: false };
+            self.queue.writer().make(Change::Order(order)).await.unwrap();
         }
 
         /// Each delivery's recipient, state and tries, once all that is due was tried.
@@ -458,6 +563,90 @@ mod tests {
         let again = start(&folder);
         assert_eq!(again.deliveries().await, want, "it waits for its time in the next run, too");
         again.end().await;
+    }
+
+    #[tokio::test]
+    async fn the_third_panic_leaves_a_delivery_to_the_operator() {
+        let folder = TempDir::new().unwrap();
+        let running = start(&folder);
+        running.enqueue(&[&["panic@one.example"]]).await;
+        for state in ["ready", "ready", "hold"] {
+            assert_eq!(running.deliveries().await[0].1, state);
+            running.order(Verb::Retry).await;
+        }
+        assert_eq!(running.deliveries().await, [is("panic@one.example", "hold", 3)], "it is not retried");
+        running.order(Verb::Release).await;
+        assert_eq!(running.deliveries().await, [is("panic@one.example", "hold", 4)], "as its operator wants");
+        running.end().await;
+    }
+
+    /// What the test below runs in a process of its own: a server that dies of a mail.
+    #[test]
+    #[ignore = "it is run by another test"]
+    fn a_process_that_dies_of_poison() {
+        let Some(folder) = std::env::var_os("QUEUE_WITH_POISON") else { return };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let running = start_in(Path::new(&folder));
+            running.queue.settled().await;
+            running.end().await;
+        });
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_kills_the_process_is_held_after_three_times_and_the_rest_is_delivered() {
+        let folder = TempDir::new().unwrap();
+        let sent = |to: &str| Change::Enqueue(Box::new(recent(&[&[to]])));
+        {
+            let opened = open(folder.path(), "mx.example.test", &Policy::default(), Timestamp::now());
+            let mut store = opened.unwrap().expect("one at a time").store;
+            let mails = ["poison@one.example", "b@two.example", "c@one.example"].map(sent);
+            store.commit(&mails).unwrap().into_iter().for_each(|done| drop(done.unwrap()));
+        }
+        let run = || {
+            let name = "queue::runner::tests::a_process_that_dies_of_poison";
+            let mut run = std::process::Command::new(std::env::current_exe().unwrap());
+            run.args(["--exact", name, "--ignored"]).env("QUEUE_WITH_POISON", folder.path());
+            run.output().unwrap().status.success()
+        };
+        let lives: Vec<_> = (0..4).map(|_| run()).collect();
+        assert_eq!(lives, [false, false, false, true], "it dies of it three times and no more");
+        let running = start(&folder);
+        let deliveries = running.deliveries().await;
+        assert_eq!((deliveries[0].0.as_str(), deliveries[0].1.as_str()), ("poison@one.example", "hold"));
+        let done = |delivery: &(String, String, u64)| delivery.1 == "done" && delivery.2 == 1;
+        assert!(deliveries[1..].iter().all(done), "once each: {deliveries:?}");
+        running.end().await;
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_set_aside_and_the_rest_goes() {
+        let folder = TempDir::new().unwrap();
+        let running = start(&folder);
+        running.enqueue(&[&["b@two.example"]]).await;
+        running.deliveries().await;
+        running.end().await;
+        let change = |sql: &str| {
+            let db = rusqlite::Connection::open(folder.path().join("queue.db")).unwrap();
+            db.execute_batch(sql).unwrap();
+        };
+        let damages = [
+            "UPDATE message SET kind = 'nonsense' WHERE msg_id = 2",
+            "UPDATE delivery SET next_at = 9223372036854775807 WHERE msg_id = 3",
+            "UPDATE message SET body_id = NULL WHERE msg_id = 4",
+        ];
+        {
+            let opened = open(folder.path(), "mx.example.test", &Policy::default(), Timestamp::now());
+            let mut store = opened.unwrap().expect("one at a time").store;
+            let mails = ["c@one.example", "d@one.example", "e@one.example", "f@one.example"];
+            let mails = mails.map(|to| Change::Enqueue(Box::new(recent(&[&[to]]))));
+            store.commit(&mails).unwrap();
+        }
+        damages.iter().for_each(|sql| change(sql));
+        let running = start(&folder);
+        let states: Vec<_> = running.deliveries().await.into_iter().map(|(_, state, _)| state).collect();
+        assert_eq!(states, ["done", "hold", "hold", "hold", "done"]);
+        running.end().await;
     }
 
     #[tokio::test]

@@ -66,9 +66,13 @@ pub(crate) struct Turn {
     pub(crate) skip: Option<String>,
 }
 
+/// What may have been delivered goes as if it had come so much later.
+const UNSURE_LATER: Duration = Duration::from_secs(900);
+
 /// Where a delivery stands among those that are due.
 fn in_turn(entry: &Entry) -> (Timestamp, DeliveryId) {
-    (after(entry.next, Duration::from_secs(entry.octets / OCTETS_A_SECOND)), entry.id)
+    let unsure = if entry.unsure { UNSURE_LATER } else { Duration::ZERO };
+    (after(entry.next, Duration::from_secs(entry.octets / OCTETS_A_SECOND) + unsure), entry.id)
 }
 
 impl Route {
@@ -301,7 +305,14 @@ mod tests {
 
     fn entry(id: i64, domain: &str, next: i64) -> Entry {
         let route = RouteKey::domain(domain);
-        Entry { id: DeliveryId(id), route, next: at(next), deadline: at(4 * 3_600), octets: 1_000 }
+        Entry {
+            id: DeliveryId(id),
+            route,
+            next: at(next),
+            deadline: at(4 * 3_600),
+            octets: 1_000,
+            unsure: false,
+        }
     }
 
     fn schedule() -> Schedule {
@@ -382,6 +393,16 @@ mod tests {
         assert_eq!(schedule.next(at(100)), None);
         schedule.apply(Effect { opened: vec![key], ..Effect::default() }, at(101));
         assert_eq!(turns(&mut schedule, 101), [2], "the operator says that it is up");
+    }
+
+    #[test]
+    fn what_may_have_been_delivered_goes_behind_what_is_certain() {
+        let mut schedule = schedule();
+        let unsure = Entry { unsure: true, ..entry(1, "a.example", 0) };
+        schedule.add(unsure, at(0));
+        schedule.add(entry(2, "a.example", 10), at(0));
+        schedule.add(entry(3, "a.example", 1_000), at(0));
+        assert_eq!(turns(&mut schedule, 1_000), [2, 1, 3], "but not for ever");
     }
 
     #[test]

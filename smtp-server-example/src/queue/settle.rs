@@ -60,7 +60,15 @@ pub(crate) fn settle(job: &Job, report: &Report, with: &Circumstances<'_>) -> Se
         attempt: tried.then(|| attempt(report, &fates, with)),
         notices,
         route: with.route.clone(),
+        hold: held(&fates, with),
     }
+}
+
+/// Why it is left to the operator, where somebody may have it who did not say so and that is how the settings want it.
+fn held(fates: &[Fate<'_>], with: &Circumstances<'_>) -> Option<String> {
+    let unknown = fates.iter().any(|fate| fate.state == RcptState::Wait && fate.unsure);
+    (unknown && with.policy.hold_unknown)
+        .then(|| "unknown: it may have been delivered, no answer was seen".to_owned())
 }
 
 /// A recipient, and what became of it.
@@ -194,6 +202,7 @@ mod tests {
     use smtp_proto::wire::params::{Notify, Ret};
 
     use super::super::conformance::at;
+    use super::super::in_flight::Flight;
     use super::super::model::{Body, BodyType, DeliveryId, Envelope, Kind, Place, RcptId};
     use super::*;
     use crate::queue_id::QueueIds;
@@ -234,6 +243,8 @@ mod tests {
             warn: Some(at(4 * 3_600)),
             attempts: 0,
             adopted: false,
+            crashes: 0,
+            flight: Flight::default(),
             rcpts: rcpts.collect(),
         }
     }

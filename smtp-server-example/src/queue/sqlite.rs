@@ -1,6 +1,7 @@
 //! The queue on SQLite: one file, one writer, a write-ahead log that is synced before a commit returns.
 
 mod change;
+mod past;
 mod read;
 
 use std::path::PathBuf;
@@ -9,9 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
+pub(super) use self::past::Past;
 pub(crate) use self::read::SqliteReader;
 pub(super) use self::read::matching;
 use super::lock::Lock;
+use super::model::DeliveryId;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
 use super::unconfirmed::{self, Doubtful, IntakeKey};
 use crate::queue_id::QueueId;
@@ -46,6 +49,10 @@ pub(crate) struct Start {
     pub(crate) clean: bool,
     /// Deliveries that the last run left.
     pub(crate) adopted: usize,
+    /// Deliveries that may have been made, though no answer was seen.
+    pub(crate) unknown: usize,
+    /// Those of them, and others, that are left to the operator from now on, and why.
+    pub(crate) held: Vec<(DeliveryId, String)>,
     /// The files of the spool that rows refer to.
     pub(crate) files: Vec<String>,
     /// The number of the last commit.
@@ -61,8 +68,14 @@ impl Sqlite {
     /// Opens or makes the queue in a folder, and takes over what an earlier run left.
     ///
     /// The order is: settings of SQLite, which are read back; a check of the whole file unless it was closed in order;
-    /// a new epoch, with which nothing that an earlier run may still say is believed; adoption.
-    pub(crate) fn start(lock: &Lock, node: &str, now: Timestamp) -> Result<(Self, Start), StoreError> {
+    /// a new epoch, with which nothing that an earlier run may still say is believed; what that run could not store;
+    /// with what it died; adoption.
+    pub(in crate::queue) fn start(
+        lock: &Lock,
+        node: &str,
+        past: Past,
+        now: Timestamp,
+    ) -> Result<(Self, Start), StoreError> {
         let file = lock.folder().join(Self::FILE);
         let mut db = Connection::open(&file)?;
         configure(&db)?;
@@ -73,12 +86,15 @@ impl Sqlite {
         }
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let epoch = next_epoch(&tx, node, now)?;
-        let adopted = adopt(&tx, node, epoch)?;
+        past::replay(&tx, &past.facts, (node, epoch), now)?;
+        past::mark(&tx, &past.left)?;
+        let adopted = past::adopt(&tx, node, epoch)?;
+        let (unknown, held) = past::hold(&tx, past.hold_unknown)?;
         let files = files(&tx)?;
         let (batch, doubtful) = doubtful(&tx, now)?;
         tx.execute("INSERT OR REPLACE INTO meta VALUES ('closed', 'no')", [])?;
         tx.commit()?;
-        let start = Start { epoch, clean, adopted, files, batch, doubtful };
+        let start = Start { epoch, clean, adopted, unknown, held, files, batch, doubtful };
         Ok((Self { db, file, node: node.to_owned(), epoch }, start))
     }
 
@@ -202,16 +218,6 @@ fn next_epoch(tx: &Transaction<'_>, node: &str, now: Timestamp) -> Result<i64, S
     Ok(tx.query_row(sql, params![node, now.as_millisecond()], |row| row.get(0))?)
 }
 
-/// Makes this run the owner of all that is not done. There is one node, so whoever owned it before is gone: the lock
-/// says so.
-fn adopt(tx: &Transaction<'_>, node: &str, epoch: i64) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET owner = ?1, epoch = ?2, adopted = adopted + 1,
-            abandoned = abandoned + (state = 'dot'),
-            state = CASE WHEN state = 'hold' OR state = 'dot' AND abandoned >= 2 THEN 'hold' ELSE 'ready' END
-        WHERE state <> 'done'";
-    Ok(tx.execute(sql, params![node, epoch])?)
-}
-
 /// What clients may send again: what they may not have been told, and what came with commits of which the last run did
 /// not know whether they were told, even one that it believed to have failed.
 fn doubtful(tx: &Transaction<'_>, now: Timestamp) -> Result<(i64, Vec<Doubtful>), StoreError> {
@@ -265,7 +271,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::conformance::{self, Bench, at, commit, message, settlement};
+    use super::super::in_flight::Left;
     use super::super::model::RcptState;
+    use super::super::results::Results;
     use super::super::store::Reader as _;
     use super::*;
 
@@ -277,7 +285,12 @@ mod tests {
         }
 
         fn try_start(&self, now: Timestamp) -> Result<(Sqlite, Start), StoreError> {
-            Sqlite::start(&Lock::take(self.0.path()).unwrap().expect("one at a time"), "mx.example.test", now)
+            self.start_after(Past::default(), now)
+        }
+
+        fn start_after(&self, past: Past, now: Timestamp) -> Result<(Sqlite, Start), StoreError> {
+            let lock = Lock::take(self.0.path()).unwrap().expect("one at a time");
+            Sqlite::start(&lock, "mx.example.test", past, now)
         }
     }
 
@@ -325,6 +338,72 @@ mod tests {
             if close {
                 store.close().unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn what_a_run_died_with_is_counted_and_what_was_at_its_dot_may_have_been_delivered() {
+        let folder = Folder::new();
+        let (mut store, _) = folder.try_start(at(0)).unwrap();
+        let mut enqueue = |to| {
+            commit(&mut store, Change::Enqueue(Box::new(message(&[&[to]])))).unwrap().entries.remove(0).id
+        };
+        let [plain, dotted] = ["b@one.example", "c@one.example"].map(&mut enqueue);
+        drop(store);
+        let past = |hold_unknown| Past {
+            left: Left { crashed: vec![plain, dotted], dotted: vec![dotted] },
+            facts: Vec::new(),
+            hold_unknown,
+        };
+        for crashes in 1..=3 {
+            let (store, start) = folder.start_after(past(false), at(crashes)).unwrap();
+            if crashes == 3 {
+                let held: Vec<_> = start.held.iter().map(|(id, why)| (*id, &why[..6])).collect();
+                assert_eq!(held[..2], [(plain, "poison"), (dotted, "poison")]);
+                assert_eq!(store.reader().ready().unwrap(), []);
+                break;
+            }
+            assert_eq!((start.unknown, start.held), (1, vec![]));
+            let ready = store.reader().ready().unwrap();
+            let unsure: Vec<_> = ready.iter().map(|entry| (entry.id, entry.unsure)).collect();
+            assert_eq!(unsure, [(plain, false), (dotted, true)]);
+            let job = store.reader().job(dotted).unwrap().unwrap();
+            assert_eq!((job.crashes, job.rcpts[0].unsure), (crashes as u32, true));
+        }
+        let folder = Folder::new();
+        let (mut store, _) = folder.try_start(at(0)).unwrap();
+        let mut enqueue = |to| {
+            commit(&mut store, Change::Enqueue(Box::new(message(&[&[to]])))).unwrap().entries.remove(0).id
+        };
+        assert_eq!([enqueue("b@one.example"), enqueue("c@one.example")], [plain, dotted]);
+        drop(store);
+        let (store, start) = folder.start_after(past(true), at(1)).unwrap();
+        assert_eq!((start.unknown, start.held[0].0), (1, dotted), "as it is wanted");
+        let ready = store.reader().ready().unwrap();
+        assert_eq!(ready.iter().map(|entry| entry.id).collect::<Vec<_>>(), [plain]);
+    }
+
+    #[test]
+    fn what_the_last_run_could_not_store_is_stored_before_anything_is_tried() {
+        let folder = Folder::new();
+        let (mut store, reader) = folder.start(at(0));
+        let two = message(&[&["b@one.example", "c@one.example"]]);
+        let entries = commit(&mut store, Change::Enqueue(Box::new(two))).unwrap().entries;
+        let job = reader.job(entries[0].id).unwrap().unwrap();
+        let results = Results::begin_anew(folder.0.path()).unwrap();
+        let mut brought = settlement(&job, &[RcptState::Accepted, RcptState::Wait]);
+        brought.rcpts[1].unsure = true;
+        results.keep(&brought).unwrap();
+        drop(store);
+        // Twice: the file may be there still when the rows have it already.
+        for _ in 0..2 {
+            let facts = Results::read(folder.0.path()).unwrap();
+            let past = Past { facts, ..Past::default() };
+            let (store, start) = folder.start_after(past, at(70)).unwrap();
+            assert_eq!(start.unknown, 1);
+            let job = store.reader().job(job.delivery).unwrap().unwrap();
+            let waiting: Vec<_> = job.rcpts.iter().map(|rcpt| (rcpt.address.as_str(), rcpt.unsure)).collect();
+            assert_eq!(waiting, [("c@one.example", true)]);
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smtp_proto::wire::reply::Reply;
 
 use super::filter::Filter;
-use super::model::{DeliveryId, Entry, Job, NewMessage, RouteKey, RouteState, Settlement};
+use super::model::{Crash, DeliveryId, Entry, Job, NewMessage, RouteKey, RouteState, Settlement};
 use crate::queue_id::QueueId;
 
 /// One change, which is made as a whole or not at all.
@@ -24,6 +24,10 @@ pub(crate) enum Change {
     Confirmed(i64),
     /// Notes what an attempt brought.
     Settle(Box<Settlement>),
+    /// Notes that a delivery broke off; after the third time it is held.
+    Crashed(Crash),
+    /// Holds a delivery that makes no sense, for this reason.
+    SetAside(DeliveryId, String),
     /// Does what the operator wants.
     Order(Order),
     /// Forgets messages that were done before this time.

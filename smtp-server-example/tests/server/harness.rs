@@ -61,15 +61,24 @@ impl Server {
 
     /// `serve` with settings that listen on a free port and keep mail in `mail`.
     pub(crate) fn serve(folder: &Path, settings: &str) -> Self {
+        Self::serve_with(folder, settings, &[])
+    }
+
+    /// [`serve`](Self::serve) with further arguments.
+    pub(crate) fn serve_with(folder: &Path, settings: &str, arguments: &[&str]) -> Self {
         fs::write(folder.join("mail.toml"), settings).unwrap();
-        Self::again(folder)
+        Self::start_in(folder, arguments)
     }
 
     /// `serve` with the settings that lie in the folder.
     pub(crate) fn again(folder: &Path) -> Self {
+        Self::start_in(folder, &[])
+    }
+
+    fn start_in(folder: &Path, arguments: &[&str]) -> Self {
         let (file, data) = (folder.join("mail.toml"), folder.join("mail"));
         let mut command = binary();
-        command.arg("serve").arg("--config").arg(file).current_dir(folder);
+        command.arg("serve").arg("--config").arg(file).args(arguments).current_dir(folder);
         Self::start(command, &data)
     }
 

@@ -186,6 +186,28 @@ fn the_operator_holds_releases_and_drops_on_a_server_that_runs() {
 }
 
 #[test]
+fn a_queue_from_a_backup_is_held_until_it_is_released() {
+    let folder = TempDir::new().unwrap();
+    let settings = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
+        [[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\nname = \"alice\"\n";
+    let server = Server::serve(folder.path(), settings);
+    let data = server.data.clone();
+    let broken = Broken::new(data.join("alice/new"));
+    let id = send(&server, "<a@client.example>", &["<alice@example.test>"], "x");
+    server.settle();
+    drop((server, broken));
+    let server = Server::serve_with(folder.path(), settings, &["--hold-all"]);
+    queue(&data, "flush", &["--wait"]);
+    assert!(server.mail("alice").is_empty(), "though all was to be tried");
+    assert!(queue(&data, "list", &[]).contains(&format!("{id} hold")));
+    let new = send(&server, "<a@client.example>", &["<alice@example.test>"], "new");
+    assert_eq!(server.mail("alice").len(), 1, "what comes from now on is delivered");
+    assert!(!queue(&data, "list", &[]).contains(&new));
+    queue(&data, "release", &["all"]);
+    assert_eq!(server.mail("alice").len(), 2);
+}
+
+#[test]
 fn a_queue_has_one_server() {
     let server = Server::demo();
     let output = run(&[

@@ -6,11 +6,17 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::read::{entry, matching};
 use crate::queue::model::{
-    DeliveryId, DeliveryState, Kind, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
+    Crash, DeliveryId, DeliveryState, Kind, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
     Settled, Settlement, notify_word,
 };
 use crate::queue::store::{Change, Effect, Order, StoreError, Trouble, Verb};
 use crate::queue_id::QueueId;
+
+/// Crashes with a delivery, after which it is not tried any more: once is chance, and twice may be.
+pub(super) const CRASHES: i64 = 3;
+
+/// Why it is not.
+pub(super) const POISON: &str = "poison: the server broke three times while it was delivered";
 
 /// Attempts that are kept of a delivery, the newest.
 const ATTEMPTS_KEPT: i64 = 20;
@@ -30,6 +36,8 @@ pub(super) fn make(db: &Connection, change: &Change, node: &str, epoch: i64) -> 
             Ok(Effect::default())
         }
         Change::Settle(settlement) => settle(db, settlement, node, epoch),
+        Change::Crashed(crash) => crashed(db, crash),
+        Change::SetAside(id, why) => set_aside(db, *id, why),
         Change::Order(order) => obey(db, order),
         Change::Forget(before) => forget(db, *before),
     }
@@ -166,6 +174,9 @@ fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> R
     let waiting: i64 = db.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
     if waiting == 0 {
         finish(db, id, before.message, ended, &mut effect)?;
+    } else if let Some(why) = settlement.hold.as_ref().filter(|_| counts) {
+        hold(db, id, why)?;
+        effect.gone.push(id);
     } else if before.state == DeliveryState::Ready {
         effect.entries.extend(entry(db, id)?);
     } else {
@@ -212,15 +223,17 @@ fn settle_rcpt(
 fn note_attempt(db: &Connection, settlement: &Settlement, n: i64, node: &str) -> Result<(), StoreError> {
     let id = settlement.delivery.0;
     let reply = settlement.rcpts.last().map(|rcpt| rcpt.reply.as_str());
+    let unsure = settlement.rcpts.iter().any(|rcpt| rcpt.unsure && rcpt.state == RcptState::Wait);
     let sql = "UPDATE delivery SET next_at = ?2, warn_at = ?3, attempts = attempts + ?4,
-        last_reply = coalesce(?5, last_reply) WHERE delivery_id = ?1";
+        last_reply = coalesce(?5, last_reply), unsure = ?6 WHERE delivery_id = ?1";
     let tried = settlement.attempt.is_some();
     db.prepare_cached(sql)?.execute(params![
         id,
         millis(settlement.next),
         settlement.warn.map(millis),
         tried,
-        reply
+        reply,
+        unsure,
     ])?;
     let Some(attempt) = &settlement.attempt else { return Ok(()) };
     let sql = "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -240,6 +253,40 @@ fn note_attempt(db: &Connection, settlement: &Settlement, n: i64, node: &str) ->
     db.prepare_cached("DELETE FROM attempt WHERE delivery_id = ? AND n <= ?")?
         .execute(params![id, n - ATTEMPTS_KEPT])?;
     Ok(())
+}
+
+/// Leaves a delivery to the operator.
+pub(super) fn hold(db: &Connection, id: DeliveryId, why: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE message SET hold_why = ?2 WHERE msg_id = (SELECT msg_id FROM delivery WHERE delivery_id = ?1)";
+    db.prepare_cached(sql)?.execute(params![id.0, why])?;
+    db.prepare_cached("UPDATE delivery SET state = 'hold' WHERE delivery_id = ?")?.execute([id.0])?;
+    Ok(())
+}
+
+fn set_aside(db: &Connection, id: DeliveryId, why: &str) -> Result<Effect, StoreError> {
+    hold(db, id, &format!("corrupt: {why}"))?;
+    Ok(Effect { gone: vec![id], ..Effect::default() })
+}
+
+fn crashed(db: &Connection, crash: &Crash) -> Result<Effect, StoreError> {
+    let id = crash.delivery;
+    let sql =
+        "UPDATE delivery SET crashes = crashes + 1, attempts = attempts + 1, next_at = ?2, last_reply = ?3
+        WHERE delivery_id = ?1 AND state = 'ready' RETURNING crashes";
+    let crashes: Option<i64> = db
+        .prepare_cached(sql)?
+        .query_row(params![id.0, millis(crash.next), crash.why], |row| row.get(0))
+        .optional()?;
+    let mut effect = Effect::default();
+    match crashes {
+        Some(crashes) if crashes >= CRASHES => {
+            hold(db, id, POISON)?;
+            effect.gone.push(id);
+        }
+        Some(_) => effect.entries.extend(entry(db, id)?),
+        None => {}
+    }
+    Ok(effect)
 }
 
 fn note_route(db: &Connection, route: &RouteState) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use smtp_proto::wire::params::Ret;
 
 use crate::queue::filter::{Filter, Term};
+use crate::queue::in_flight::Flight;
 use crate::queue::model::{
     Body, BodyType, DeliveryId, DeliveryState, Entry, Envelope, Job, Kind, Place, Rcpt, RcptId, RouteKey,
     RouteState, notify_of,
@@ -56,7 +57,8 @@ impl Reader for SqliteReader {
         self.read(|db| {
             let mut query = db.prepare(&format!("{ENTRY} WHERE d.state = 'ready' ORDER BY d.next_at"))?;
             let rows = query.query_map([], |row| Ok(entry_of(row)))?;
-            rows.map(|row| row?).collect()
+            // What makes no sense was set aside at the start.
+            rows.filter_map(|row| row.map(Result::ok).transpose()).map(|row| Ok(row?)).collect()
         })
     }
 
@@ -82,7 +84,26 @@ impl Reader for SqliteReader {
 
 const ENTRY: &str =
     "SELECT d.delivery_id, d.route_key, d.next_at, min(coalesce(d.warn_at, m.expires_at), m.expires_at),
-    m.octets FROM delivery d JOIN message m USING (msg_id)";
+    m.octets, d.unsure FROM delivery d JOIN message m USING (msg_id)";
+
+/// Deliveries that nothing can be made of, and why.
+pub(super) fn unreadable(db: &Connection) -> Result<Vec<(DeliveryId, String)>, StoreError> {
+    let mut query = db.prepare(&format!("{ENTRY} WHERE d.state = 'ready'"))?;
+    let rows = query.query_map([], |row| Ok((DeliveryId(row.get(0)?), entry_of(row))))?;
+    let mut found = Vec::new();
+    for row in rows {
+        if let (id, Err(error)) = row? {
+            found.push((id, error.text));
+        }
+    }
+    let sql = "SELECT delivery_id FROM delivery d LEFT JOIN message m USING (msg_id) LEFT JOIN body b USING (body_id)
+        WHERE d.state = 'ready' AND b.body_id IS NULL";
+    let mut query = db.prepare(sql)?;
+    for row in query.query_map([], |row| row.get(0))? {
+        found.push((DeliveryId(row?), "there is no content".to_owned()));
+    }
+    Ok(found)
+}
 
 /// What the schedule needs to know of a delivery; none if it is not to be tried.
 pub(super) fn entry(db: &Connection, id: DeliveryId) -> Result<Option<Entry>, StoreError> {
@@ -98,6 +119,7 @@ fn entry_of(row: &Row<'_>) -> Result<Entry, StoreError> {
         next: time(row.get(2)?)?,
         deadline: time(row.get(3)?)?,
         octets: octets(row.get(4)?),
+        unsure: row.get(5)?,
     })
 }
 
@@ -116,8 +138,9 @@ fn corrupt(what: impl Into<String>) -> StoreError {
 fn job(db: &Connection, id: DeliveryId) -> Result<Option<Job>, StoreError> {
     let sql = "SELECT m.queue_id, m.sender, m.envid, m.ret, m.body_type, m.smtputf8, m.requiretls, m.kind, m.auth_user,
             m.client_ip, m.helo, m.tls, m.arrived_at, m.expires_at, m.prefix, b.size, b.sha256, b.data, b.file,
-            d.route_key, d.epoch, d.warn_at, d.attempts, d.adopted
-        FROM delivery d JOIN message m USING (msg_id) JOIN body b USING (body_id)
+            d.route_key, d.epoch, d.warn_at, d.attempts, d.adopted,
+            d.crashes
+        FROM delivery d JOIN message m USING (msg_id) LEFT JOIN body b USING (body_id)
         WHERE d.delivery_id = ? AND d.state = 'ready'";
     let job = db.prepare_cached(sql)?.query_row([id.0], |row| Ok(job_of(row, id))).optional()?;
     let Some(mut job) = job.transpose()? else { return Ok(None) };
@@ -143,6 +166,8 @@ fn job_of(row: &Row<'_>, id: DeliveryId) -> Result<Job, StoreError> {
         warn: warn.map(time).transpose()?,
         attempts: row.get("attempts")?,
         adopted: adopted > 0,
+        crashes: row.get("crashes")?,
+        flight: Flight::default(),
         rcpts: Vec::new(),
     })
 }

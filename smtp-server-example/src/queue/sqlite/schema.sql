@@ -48,7 +48,8 @@ CREATE TABLE delivery (
   warn_at INTEGER,                             -- its sender is told then that it is late; here and not in message, since
                                                -- each destination is late by itself
   attempts INTEGER NOT NULL DEFAULT 0,
-  abandoned INTEGER NOT NULL DEFAULT 0,
+  abandoned INTEGER NOT NULL DEFAULT 0,        -- left at its final dot this often
+  unsure INTEGER NOT NULL DEFAULT 0,           -- an earlier try may have delivered it
   crashes INTEGER NOT NULL DEFAULT 0,
   last_reply TEXT
 ) STRICT;
