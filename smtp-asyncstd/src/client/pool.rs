@@ -2,29 +2,15 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
 use async_std::task::{sleep, spawn};
-use smtp_proto::client::{CloseReason, Envelope, Outcome, Recipient, Why};
+use smtp_proto::client::{Attempts, Envelope, Outcome, Over, PoolLimits, PoolStats};
 
 use super::connect::{Connect, ConnectError};
 use super::pump::Client;
-
-/// Most connections at a time, unless told otherwise: large receivers refuse more from a sender that they don't know.
-const CONNECTIONS: usize = 10;
-/// Most messages over one connection, unless told otherwise: what the strictest of the well-known receivers don't mind.
-const MESSAGES: u32 = 100;
-/// How long a connection may idle, unless told otherwise. Servers wait five minutes, many much less.
-const IDLE: Duration = Duration::from_secs(30);
-/// How old a connection may get, unless told otherwise: so that changes of addresses and certificates take effect.
-const AGE: Duration = Duration::from_secs(600);
-/// After this time at rest a connection is asked (RSET) before it is used.
-const CHECK: Duration = Duration::from_secs(2);
-/// How many connections a message may find gone before it stays unsent: each was closed by the server while idle.
-const STALE: usize = 3;
 
 /// Connections to one destination, kept and used again. Clones share them.
 ///
@@ -53,41 +39,7 @@ pub struct Pool {
 #[must_use = "a pool is made by `build`"]
 pub struct PoolBuilder {
     connect: Connect,
-    connections: usize,
-    messages: u32,
-    idle: Duration,
-    age: Duration,
-    check: Duration,
-}
-
-/// What a pool has done so far, and does now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PoolStats {
-    /// Connections made.
-    pub connected: u64,
-    /// Connections that could not be made.
-    pub failed: u64,
-    /// Times that a connection was used again.
-    pub reused: u64,
-    /// Connections that the server had closed, or spoken on unasked, while they idled.
-    pub stale: u64,
-    /// Messages handed to [`Pool::send`].
-    pub messages: u64,
-    /// Recipients by outcome.
-    pub accepted: u64,
-    /// Recipients by outcome.
-    pub refused: u64,
-    /// Recipients by outcome.
-    pub not_tried: u64,
-    /// Recipients by outcome.
-    pub unknown: u64,
-    /// Messages that wait for a connection now.
-    pub waiting: usize,
-    /// Connections that idle now.
-    pub idle: usize,
-    /// Connections that send now.
-    pub busy: usize,
+    limits: PoolLimits,
 }
 
 #[derive(Debug)]
@@ -95,32 +47,17 @@ struct Inner {
     settings: PoolBuilder,
     /// One for each connection; it hands them out in the order asked for.
     permits: Arc<Semaphore>,
-    idle: Mutex<Idle>,
-    last_failure: Mutex<Option<Arc<ConnectError>>>,
-    counters: Counters,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Counters {
-    connected: AtomicU64,
-    failed: AtomicU64,
-    reused: AtomicU64,
-    stale: AtomicU64,
-    messages: AtomicU64,
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    not_tried: AtomicU64,
-    unknown: AtomicU64,
-    waiting: AtomicUsize,
-    busy: AtomicUsize,
-}
-
-/// Connections at rest, the one used last at the end.
-#[derive(Debug, Default)]
-struct Idle {
+struct State {
+    /// Connections at rest, the one used last at the end.
     kept: VecDeque<Kept>,
     /// A task sees to it that none idles for too long.
     watched: bool,
+    stats: PoolStats,
+    last_failure: Option<Arc<ConnectError>>,
 }
 
 /// A connection, and since when there is it.
@@ -140,12 +77,19 @@ pub struct Lease {
     pool: Pool,
     kept: Kept,
     is_reused: bool,
+    _turn: Turn,
+}
+
+/// The right to use one of the connections.
+#[derive(Debug)]
+struct Turn {
     _busy: Counted,
     _permit: SemaphoreGuardArc,
 }
 
 impl Lease {
-    /// Whether it was used before. What [ended while it idled](CloseReason::Idle) is to be tried on another one.
+    /// Whether it was used before: a server that left at rest, or when MAIL was said, then said nothing about the message,
+    /// which is to be tried on another one, as [`Attempts`] does.
     #[must_use]
     pub const fn is_reused(&self) -> bool {
         self.is_reused
@@ -174,31 +118,31 @@ impl DerefMut for Lease {
 impl PoolBuilder {
     /// Most connections at a time. Defaults to 10; at least 1.
     pub fn connections(mut self, n: usize) -> Self {
-        self.connections = n.max(1);
+        self.limits.connections = n.max(1);
         self
     }
 
     /// Most messages over one connection. Defaults to 100. LIMITS MAILMAX is obeyed without being told.
     pub fn messages_each(mut self, n: u32) -> Self {
-        self.messages = n.max(1);
+        self.limits.messages = n.max(1);
         self
     }
 
     /// How long a connection may idle before QUIT. Defaults to 30 seconds.
     pub fn idle(mut self, limit: Duration) -> Self {
-        self.idle = limit;
+        self.limits.idle = limit;
         self
     }
 
     /// How old a connection may get. Defaults to 10 minutes.
     pub fn max_age(mut self, limit: Duration) -> Self {
-        self.age = limit;
+        self.limits.age = limit;
         self
     }
 
     /// After how long at rest a connection is asked (RSET) before a message is trusted to it. Defaults to 2 seconds.
     pub fn check_after(mut self, rest: Duration) -> Self {
-        self.check = rest;
+        self.limits.check = rest;
         self
     }
 
@@ -206,11 +150,9 @@ impl PoolBuilder {
     #[must_use]
     pub fn build(self) -> Pool {
         let inner = Inner {
-            permits: Arc::new(Semaphore::new(self.connections)),
+            permits: Arc::new(Semaphore::new(self.limits.connections)),
             settings: self,
-            idle: Mutex::default(),
-            last_failure: Mutex::default(),
-            counters: Counters::default(),
+            state: Mutex::default(),
         };
         Pool { inner: Arc::new(inner) }
     }
@@ -219,45 +161,37 @@ impl PoolBuilder {
 impl Pool {
     /// A pool of connections as `connect` makes them.
     pub fn to(connect: Connect) -> PoolBuilder {
-        PoolBuilder {
-            connect,
-            connections: CONNECTIONS,
-            messages: MESSAGES,
-            idle: IDLE,
-            age: AGE,
-            check: CHECK,
-        }
+        PoolBuilder { connect, limits: PoolLimits::default() }
     }
 
     /// Sends a message over a connection that is free, or over a new one; waits for its turn where all are busy. What became
     /// of it for each recipient, in the envelope's order.
     ///
-    /// What was not tried because of a server's limits (transactions, recipients) or because a kept connection had ended
-    /// is sent again at once. Refused and [`Unknown`](Outcome::Unknown) never are: the first was said by the server, the
-    /// second could deliver twice.
+    /// What was not tried because of a server's limits (transactions, recipients) or because a kept connection had ended,
+    /// at rest or when MAIL was said on it, is sent again at once. Refused and [`Unknown`](Outcome::Unknown) never are: the
+    /// first was said by the server, the second could deliver twice.
     pub async fn send(&self, envelope: &Envelope<'_>, content: &[u8]) -> Vec<Outcome> {
-        self.inner.counters.messages.fetch_add(1, Relaxed);
-        let all = envelope.recipients();
-        let (mut outcomes, mut stale) = (self.send_once(envelope, content).await, 0);
-        loop {
-            let again: Vec<usize> = (0..outcomes.len()).filter(|at| is_to_repeat(&outcomes[*at])).collect();
-            // Limits that leave nobody served would leave nobody served the next time.
-            let is_hopeless = again.len() == outcomes.len() && outcomes.iter().all(is_limited);
-            if again.is_empty() || is_hopeless || stale == STALE {
+        self.inner.stat(|stats| stats.messages += 1);
+        let mut attempts = Attempts::new(envelope);
+        while let Some(over) = attempts.over() {
+            let lease = match over {
+                Over::Any => self.lease().await,
+                Over::New => self.lease_new().await,
+            };
+            let Ok(mut lease) = lease else {
+                attempts.give_up();
                 break;
+            };
+            let outcomes = lease.send(&envelope.to(&attempts.recipients(envelope)), content).await;
+            if lease.is_reused() || lease.session().transactions() > 1 {
+                attempts.settle_used(outcomes);
+            } else {
+                attempts.settle(outcomes);
             }
-            stale += usize::from(!again.iter().all(|at| is_limited(&outcomes[*at])));
-            let rest: Vec<Recipient<'_>> = again.iter().filter_map(|at| all.at(*at)).collect();
-            let further = self.send_once(&envelope.to(&rest), content).await;
-            let is_stuck = further.iter().all(is_limited);
-            for (at, outcome) in again.into_iter().zip(further) {
-                outcomes[at] = outcome;
-            }
-            if is_stuck {
-                break;
-            }
+            lease.give_back();
         }
-        self.count(&outcomes);
+        let outcomes = attempts.into_outcomes();
+        self.inner.stat(|stats| stats.count(&outcomes));
         outcomes
     }
 
@@ -266,86 +200,86 @@ impl Pool {
     /// # Errors
     /// When none can be made; [`last_failure`](Self::last_failure) tells it too.
     pub async fn lease(&self) -> Result<Lease, Arc<ConnectError>> {
-        let waiting = Counted::new(&self.inner, |counters| &counters.waiting);
-        let permits = Arc::clone(&self.inner.permits);
-        let permit = permits.acquire_arc().await;
-        drop(waiting);
-        let busy = Counted::new(&self.inner, |counters| &counters.busy);
-        match self.kept_or_new().await {
-            Ok((kept, is_reused)) => {
-                Ok(Lease { pool: self.clone(), kept, is_reused, _busy: busy, _permit: permit })
+        let turn = self.turn().await;
+        match self.kept().await {
+            Some(kept) => Ok(Lease { pool: self.clone(), kept, is_reused: true, _turn: turn }),
+            None => self.lend_new(turn).await,
+        }
+    }
+
+    /// A new connection, in place of one at rest where there are any.
+    async fn lease_new(&self) -> Result<Lease, Arc<ConnectError>> {
+        let turn = self.turn().await;
+        let oldest = lock(&self.inner.state).kept.pop_front();
+        if let Some(oldest) = oldest {
+            spawn(oldest.client.quit());
+        }
+        self.lend_new(turn).await
+    }
+
+    async fn lend_new(&self, turn: Turn) -> Result<Lease, Arc<ConnectError>> {
+        match self.inner.settings.connect.connect().await {
+            Ok(client) => {
+                self.inner.stat(|stats| stats.connected += 1);
+                let made = Instant::now();
+                let kept = Kept { client, made, idle_since: made };
+                Ok(Lease { pool: self.clone(), kept, is_reused: false, _turn: turn })
             }
             Err(error) => {
                 let error = Arc::new(error);
-                self.inner.counters.failed.fetch_add(1, Relaxed);
-                *lock(&self.inner.last_failure) = Some(Arc::clone(&error));
+                let mut state = lock(&self.inner.state);
+                state.stats.failed += 1;
+                state.last_failure = Some(Arc::clone(&error));
                 Err(error)
             }
         }
     }
 
+    /// The right to use a connection.
+    async fn turn(&self) -> Turn {
+        let waiting = Counted::new(&self.inner, |stats| &mut stats.waiting);
+        let permit = Arc::clone(&self.inner.permits).acquire_arc().await;
+        drop(waiting);
+        Turn { _busy: Counted::new(&self.inner, |stats| &mut stats.busy), _permit: permit }
+    }
+
     /// Why a connection could not be made, the last time that this happened.
     #[must_use]
     pub fn last_failure(&self) -> Option<Arc<ConnectError>> {
-        lock(&self.inner.last_failure).clone()
+        lock(&self.inner.state).last_failure.clone()
     }
 
     /// What was done so far, and is being done.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        let counters = &self.inner.counters;
-        PoolStats {
-            connected: counters.connected.load(Relaxed),
-            failed: counters.failed.load(Relaxed),
-            reused: counters.reused.load(Relaxed),
-            stale: counters.stale.load(Relaxed),
-            messages: counters.messages.load(Relaxed),
-            accepted: counters.accepted.load(Relaxed),
-            refused: counters.refused.load(Relaxed),
-            not_tried: counters.not_tried.load(Relaxed),
-            unknown: counters.unknown.load(Relaxed),
-            waiting: counters.waiting.load(Relaxed),
-            idle: lock(&self.inner.idle).kept.len(),
-            busy: counters.busy.load(Relaxed),
-        }
+        let state = lock(&self.inner.state);
+        let mut stats = state.stats;
+        stats.idle = state.kept.len();
+        stats
     }
 
     /// Says QUIT on all connections that idle, and waits until that is done.
     pub async fn close_idle(&self) {
-        let idle = std::mem::take(&mut lock(&self.inner.idle).kept);
+        let idle = std::mem::take(&mut lock(&self.inner.state).kept);
         for kept in idle {
             kept.client.quit().await;
         }
     }
 
-    async fn send_once(&self, envelope: &Envelope<'_>, content: &[u8]) -> Vec<Outcome> {
-        match self.lease().await {
-            Ok(mut lease) => {
-                let outcomes = lease.send(envelope, content).await;
-                lease.give_back();
-                outcomes
-            }
-            Err(_) => vec![Outcome::NotTried(Why::NoConnection); envelope.recipients().len()],
-        }
-    }
-
-    async fn kept_or_new(&self) -> Result<(Kept, bool), ConnectError> {
+    /// A connection at rest that can be used.
+    async fn kept(&self) -> Option<Kept> {
         loop {
             // The one used last is the least likely to have been closed.
-            let Some(mut kept) = lock(&self.inner.idle).kept.pop_back() else { break };
+            let mut kept = lock(&self.inner.state).kept.pop_back()?;
             if self.inner.is_spent(&kept, Instant::now()) {
                 spawn(kept.client.quit());
             } else if self.is_sound(&mut kept).await {
-                self.inner.counters.reused.fetch_add(1, Relaxed);
-                return Ok((kept, true));
+                self.inner.stat(|stats| stats.reused += 1);
+                return Some(kept);
             } else {
-                self.inner.counters.stale.fetch_add(1, Relaxed);
+                self.inner.stat(|stats| stats.stale += 1);
             }
         }
-        let client = self.inner.settings.connect.connect().await?;
-        self.inner.counters.connected.fetch_add(1, Relaxed);
-        let made = Instant::now();
-        Ok((Kept { client, made, idle_since: made }, false))
     }
 
     /// Whether the server is there and has not spoken unasked; asked where that was long ago.
@@ -353,7 +287,7 @@ impl Pool {
         if kept.client.is_disturbed().await {
             return false;
         }
-        if kept.idle_since.elapsed() < self.inner.settings.check {
+        if kept.idle_since.elapsed() < self.inner.settings.limits.check {
             return true;
         }
         kept.client.rset().await.is_ok_and(|reply| reply.code() == 250)
@@ -369,24 +303,11 @@ impl Pool {
             spawn(kept.client.quit());
             return;
         }
-        let until = kept.idle_since + self.inner.settings.idle;
-        let mut idle = lock(&self.inner.idle);
-        idle.kept.push_back(kept);
-        if !std::mem::replace(&mut idle.watched, true) {
+        let until = kept.idle_since + self.inner.settings.limits.idle;
+        let mut state = lock(&self.inner.state);
+        state.kept.push_back(kept);
+        if !std::mem::replace(&mut state.watched, true) {
             spawn(reap(Arc::downgrade(&self.inner), until));
-        }
-    }
-
-    fn count(&self, outcomes: &[Outcome]) {
-        let counters = &self.inner.counters;
-        for outcome in outcomes {
-            let counter = match outcome {
-                Outcome::Accepted(_) => &counters.accepted,
-                Outcome::Refused(_) => &counters.refused,
-                Outcome::NotTried(_) => &counters.not_tried,
-                Outcome::Unknown => &counters.unknown,
-            };
-            counter.fetch_add(1, Relaxed);
         }
     }
 }
@@ -394,9 +315,12 @@ impl Pool {
 impl Inner {
     /// Whether a connection has had its share of messages or time.
     fn is_spent(&self, kept: &Kept, now: Instant) -> bool {
-        kept.client.session().transactions() >= self.settings.messages
-            || now.duration_since(kept.made) >= self.settings.age
-            || now.duration_since(kept.idle_since) >= self.settings.idle
+        let (age, rest) = (now.duration_since(kept.made), now.duration_since(kept.idle_since));
+        self.settings.limits.is_spent(kept.client.session().transactions(), age, rest)
+    }
+
+    fn stat(&self, change: impl FnOnce(&mut PoolStats)) {
+        change(&mut lock(&self.state).stats);
     }
 }
 
@@ -407,14 +331,14 @@ async fn reap(pool: Weak<Inner>, mut until: Instant) {
         let Some(inner) = pool.upgrade() else { return };
         let (mut expired, mut is_over) = (Vec::new(), false);
         {
-            let mut idle = lock(&inner.idle);
+            let mut state = lock(&inner.state);
             let now = Instant::now();
-            while idle.kept.front().is_some_and(|kept| inner.is_spent(kept, now)) {
-                expired.extend(idle.kept.pop_front());
+            while state.kept.front().is_some_and(|kept| inner.is_spent(kept, now)) {
+                expired.extend(state.kept.pop_front());
             }
-            match idle.kept.front() {
-                Some(next) => until = next.idle_since + inner.settings.idle,
-                None => (idle.watched, is_over) = (false, true),
+            match state.kept.front() {
+                Some(next) => until = next.idle_since + inner.settings.limits.idle,
+                None => (state.watched, is_over) = (false, true),
             }
         }
         drop(inner);
@@ -427,33 +351,23 @@ async fn reap(pool: Weak<Inner>, mut until: Instant) {
     }
 }
 
-/// Whether to send again at once: nothing that counts was sent, and on another connection or in another transaction it
-/// may well be taken.
-fn is_to_repeat(outcome: &Outcome) -> bool {
-    is_limited(outcome) || matches!(outcome, Outcome::NotTried(Why::Closed(CloseReason::Idle)))
-}
-
-fn is_limited(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::NotTried(Why::Limits))
-}
-
 /// Counts a message as waiting or being sent, for as long as it lives.
 #[derive(Debug)]
 struct Counted {
     inner: Arc<Inner>,
-    counter: fn(&Counters) -> &AtomicUsize,
+    which: fn(&mut PoolStats) -> &mut usize,
 }
 
 impl Counted {
-    fn new(inner: &Arc<Inner>, counter: fn(&Counters) -> &AtomicUsize) -> Self {
-        counter(&inner.counters).fetch_add(1, Relaxed);
-        Self { inner: Arc::clone(inner), counter }
+    fn new(inner: &Arc<Inner>, which: fn(&mut PoolStats) -> &mut usize) -> Self {
+        inner.stat(|stats| *which(stats) += 1);
+        Self { inner: Arc::clone(inner), which }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        (self.counter)(&self.inner.counters).fetch_sub(1, Relaxed);
+        self.inner.stat(|stats| *(self.which)(stats) -= 1);
     }
 }
 

@@ -66,6 +66,22 @@ impl Default for Timeouts {
     }
 }
 
+/// When a connection is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsPolicy {
+    /// Never.
+    #[default]
+    None,
+    /// By STARTTLS where the server offers it, whoever's its certificate is; in clear otherwise, and after a handshake
+    /// that failed, on a new connection (RFC 7435). Keeps out those who only listen. Credentials are not sent over it.
+    Opportunistic,
+    /// By STARTTLS and with a certificate that the configuration accepts, or not at all. Port 587.
+    Required,
+    /// From the first octet on, likewise (RFC 8314). Port 465.
+    Implicit,
+}
+
 /// How a client's sessions behave; made once and shared.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {

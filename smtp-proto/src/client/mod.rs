@@ -49,6 +49,7 @@ mod job;
 #[cfg(doctest)]
 mod misuse;
 mod outcome;
+mod pool;
 mod session;
 mod step;
 #[cfg(test)]
@@ -58,10 +59,11 @@ mod waits;
 
 pub use crate::server::{Need, Protocol, TlsInfo};
 pub use auth::AuthError;
-pub use config::{ClientConfig, Timeouts};
+pub use config::{ClientConfig, Timeouts, TlsPolicy};
 pub use envelope::{Envelope, Recipient, Recipients};
 pub use hello::NoStartTls;
 pub use outcome::{Contradiction, Outcome, Retry, Why};
+pub use pool::{Attempts, Over, PoolLimits, PoolStats};
 pub use session::{Certificate, ClientSession};
 pub use step::{Challenge, ClientStep, CloseReason, ContentWriter, Ready, Sent};
 pub use waits::Wait;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use smtp_proto::Time;
 use smtp_proto::client::{
     AuthError, Certificate, ClientConfig, ClientSession, ClientStep, CloseReason, NoStartTls, TlsInfo,
+    TlsPolicy,
 };
 use smtp_proto::sasl::client::{Credentials, Failure};
 use smtp_proto::trace::{Recorders, Transcript};
@@ -26,22 +27,6 @@ use crate::socket::Socket;
 /// How long one address may take to answer a connection, unless told otherwise. Hosts that are there answer in a second;
 /// with several addresses the next must have its turn.
 const CONNECT: Duration = Duration::from_secs(30);
-
-/// When a connection is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TlsPolicy {
-    /// Never.
-    #[default]
-    None,
-    /// By STARTTLS where the server offers it, whoever's its certificate is; in clear otherwise, and after a handshake
-    /// that failed, on a new connection (RFC 7435). Keeps out those who only listen. Credentials are not sent over it.
-    Opportunistic,
-    /// By STARTTLS and with a certificate that the configuration accepts, or not at all. Port 587.
-    Required,
-    /// From the first octet on, likewise (RFC 8314). Port 465.
-    Implicit,
-}
 
 /// Why there is no session that can send.
 #[derive(Debug, thiserror::Error)]

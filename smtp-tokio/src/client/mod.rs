@@ -7,11 +7,12 @@ mod pool;
 mod pump;
 mod single;
 
-pub use connect::{Connect, ConnectError, TlsPolicy};
-pub use pool::{Lease, Pool, PoolBuilder, PoolStats};
+pub use connect::{Connect, ConnectError};
+pub use pool::{Lease, Pool, PoolBuilder};
 pub use pump::Client;
 pub use smtp_proto::client::{
-    AuthError, Certificate, ClientConfig, ClientSession, ClientStep, CloseReason, ContentWriter, Envelope,
-    NoStartTls, Outcome, Ready, Recipient, Recipients, Retry, Sent, Timeouts, Wait, Why,
+    Attempts, AuthError, Certificate, ClientConfig, ClientSession, ClientStep, CloseReason, ContentWriter,
+    Envelope, NoStartTls, Outcome, Over, PoolStats, Ready, Recipient, Recipients, Retry, Sent, Timeouts,
+    TlsPolicy, Wait, Why,
 };
 pub use smtp_proto::sasl::client::Credentials;
