@@ -1,6 +1,7 @@
 //! An adapter's client sends to other people's servers. The same for both adapters: what differs is in the test's
 //! `adapter` module.
 
+mod aiosmtpd;
 pub(crate) mod daemon;
 pub(crate) mod dovecot;
 mod lmtp;
@@ -38,10 +39,9 @@ pub(crate) fn mailbox(text: &str) -> MailboxBuf {
 /// With waits for servers that are near: a hang becomes a failure.
 pub(crate) fn config() -> ClientConfig {
     ClientConfig::new("client.example").unwrap().timeouts(|waits| {
-        waits.greeting = PATIENCE;
-        waits.hello = PATIENCE;
-        waits.mail = PATIENCE;
-        waits.data_end = PATIENCE;
+        let all =
+            [&mut waits.greeting, &mut waits.hello, &mut waits.auth, &mut waits.mail, &mut waits.data_end];
+        all.into_iter().for_each(|wait| *wait = PATIENCE);
     })
 }
 
