@@ -4,12 +4,19 @@ mod after_dot;
 mod bad_input;
 mod blocklists;
 mod check;
+#[allow(dead_code, reason = "not everything there is used here")]
+#[path = "../../../smtp-tokio/tests/peer_servers/daemon.rs"]
+mod daemon;
 mod dns;
+#[allow(dead_code, reason = "not everything there is used here")]
+#[path = "../../../smtp-tokio/tests/peer_servers/dovecot.rs"]
+mod dovecot;
 mod harness;
 mod lifecycle;
 mod listeners;
 mod lmtp;
 mod login;
+mod mailboxes;
 mod neighbours;
 mod octets;
 mod peers;

@@ -25,11 +25,33 @@ pub(crate) struct Dovecot {
     daemon: Daemon,
     folder: Folder,
     address: SocketAddr,
+    readers: [SocketAddr; 2],
 }
+
+/// What everybody's password is.
+pub(crate) const PASSWORD: &str = "word";
 
 impl Dovecot {
     /// Starts it with these mailboxes; everybody else is unknown. None if it is missing and may be.
     pub(crate) fn start(users: &[User]) -> Option<Self> {
+        Self::start_with(users, "", [free_address(), free_address()])
+    }
+
+    /// The same, to be read from by IMAP and POP3 too.
+    #[allow(dead_code, reason = "not everybody reads")]
+    pub(crate) fn start_for_readers(users: &[User]) -> Option<Self> {
+        for (service, package) in [("imap", "dovecot-imapd"), ("pop3", "dovecot-pop3d")] {
+            if !Path::new(SERVICE).with_file_name(service).is_file() {
+                missing(package);
+                return None;
+            }
+        }
+        let readers = [free_address(), free_address()];
+        let more = readers_settings(readers);
+        Self::start_with(users, &more, readers)
+    }
+
+    fn start_with(users: &[User], more: &str, readers: [SocketAddr; 2]) -> Option<Self> {
         let mut command = program("dovecot")?;
         if !Path::new(SERVICE).is_file() {
             missing("dovecot-lmtpd");
@@ -40,11 +62,11 @@ impl Dovecot {
             folder.make(name);
         }
         folder.write("users", passwd_file(users, &folder));
-        let settings = folder.write("dovecot.conf", settings(&folder, address));
+        let settings = folder.write("dovecot.conf", settings(&folder, address) + more);
         let daemon = Daemon::start(command.arg("-F").arg("-c").arg(settings));
         // It listens before it says so.
-        daemon.wait_for("starting up for lmtp");
-        Some(Self { daemon, folder, address })
+        daemon.wait_for("starting up for ");
+        Some(Self { daemon, folder, address, readers })
     }
 
     /// Where it listens on TCP.
@@ -55,6 +77,18 @@ impl Dovecot {
     /// Where it listens in the file system.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("run/lmtp")
+    }
+
+    /// Where it listens for IMAP, if it does.
+    #[allow(dead_code, reason = "not everybody reads")]
+    pub(crate) fn imap(&self) -> SocketAddr {
+        self.readers[0]
+    }
+
+    /// Where it listens for POP3, if it does.
+    #[allow(dead_code, reason = "not everybody reads")]
+    pub(crate) fn pop3(&self) -> SocketAddr {
+        self.readers[1]
     }
 
     /// The messages in a user's mailbox in the order of their coming, with the CR LF they came with, below the
@@ -92,7 +126,12 @@ fn passwd_file(users: &[User], folder: &Folder) -> String {
     let (user, group) = folder.keeper();
     users.iter().fold(String::new(), |mut text, one| {
         let quota = one.quota.map(|most| format!("userdb_quota_rule=*:bytes={most}"));
-        let _ = writeln!(text, "{}::{user}:{group}::::{}", one.address, quota.unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "{}:{{PLAIN}}{PASSWORD}:{user}:{group}::::{}",
+            one.address,
+            quota.unwrap_or_default()
+        );
         text
     })
 }
@@ -151,6 +190,28 @@ plugin {{
 }}
 "
     )
+}
+
+/// What a configuration needs besides so that IMAP and POP3 are spoken.
+fn readers_settings(readers: [SocketAddr; 2]) -> String {
+    let listener = |service: &str, address: SocketAddr| {
+        format!(
+            "service {service}-login {{
+  chroot =
+  inet_listener {service} {{
+    address = 127.0.0.1
+    port = {}
+  }}
+  inet_listener {service}s {{
+    port = 0
+  }}
+}}
+",
+            address.port()
+        )
+    };
+    let listeners = listener("imap", readers[0]) + &listener("pop3", readers[1]);
+    format!("protocols = lmtp imap pop3\ndisable_plaintext_auth = no\n{listeners}")
 }
 
 /// The name of this process's user or group.
