@@ -186,7 +186,21 @@ const RSPAMD_OFF: &[&str] = &[
     "surbl",
 ];
 
-/// rspamd with its own rules and no neighbours. None if rspamd is missing and may be.
+/// What rspamd decides for messages whose subject asks for it; other subjects are left to its own rules.
+const RSPAMD_BY_SUBJECT: &str = "
+rspamd_config:register_symbol{
+  name = 'BY_SUBJECT',
+  type = 'prefilter',
+  callback = function(task)
+    local subject = task:get_subject()
+    if subject == 'add header' or subject == 'soft reject' then
+      task:set_pre_result(subject, 'as the subject says')
+    end
+  end,
+}
+";
+
+/// rspamd with its own rules, [`RSPAMD_BY_SUBJECT`] and no neighbours. None if rspamd is missing and may be.
 pub(crate) fn rspamd() -> Option<Neighbour> {
     let mut command = peer("rspamd")?;
     let (folder, address) = (TempDir::new().unwrap(), free_address());
@@ -196,6 +210,7 @@ pub(crate) fn rspamd() -> Option<Neighbour> {
     for part in RSPAMD_OFF {
         fs::write(etc.join(format!("local.d/{part}.conf")), "enabled = false;\n").unwrap();
     }
+    fs::write(etc.join("rspamd.local.lua"), RSPAMD_BY_SUBJECT).unwrap();
     let settings = format!(
         ".include \"{path}/etc/common.conf\"\n\
          options {{ .include \"{path}/etc/options.inc\"\n disable_hyperscan = true; pidfile = \"{path}/pid\"; \

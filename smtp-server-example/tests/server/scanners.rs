@@ -1,12 +1,15 @@
 //! What real scanners say, and what becomes of it.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 use crate::harness::{Server, run, stuffed};
+use crate::login::base64;
 use crate::neighbours::{Neighbour, clamd, free_address, rspamd};
 
 /// The test string of EICAR, in halves so that no scanner takes this file for it.
@@ -108,7 +111,9 @@ fn rspamd_weighs_junk() {
 fn server(folder: &Path, scan: &str) -> Server {
     let settings = format!(
         "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n[scan]\n{scan}\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n"
+         [auth]\nallow_insecure_auth = true\nargon2_memory_kib = 64\nargon2_passes = 1\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\n[[listener]]\nkind = \"submission\"\naddress = \"127.0.0.1:0\"\n\
+         [[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n"
     );
     Server::serve(folder, &settings)
 }
@@ -118,6 +123,15 @@ fn send(server: &Server, content: &str) -> String {
     let mut client = server.connect();
     client.begin_content();
     client.send(&stuffed(content.as_bytes()));
+    client.reply()
+}
+
+/// The reply to the final dot of a message that bob submits.
+fn submit(server: &Server, content: &str) -> String {
+    let mut client = server.connect_to("submission");
+    client.say_all(&["EHLO client.example", &format!("AUTH PLAIN {}", base64("\0bob\0word"))]);
+    client.say_all(&["MAIL FROM:<bob@example.test>", "RCPT TO:<alice@example.test>", "DATA"]);
+    client.send(&stuffed(format!("From: bob@example.test\r\n{content}").as_bytes()));
     client.reply()
 }
 
@@ -156,4 +170,102 @@ fn a_scanner_that_dies_defers_or_passes_as_set_and_finds_nothing() {
         assert!(said.starts_with(reply), "not there, {on_error}: {said}");
         assert!(server.line(" not-scanned ").contains("scanner=clamav"));
     }
+}
+
+#[test]
+fn in_a_session_malware_is_refused_and_what_is_too_large_to_scan_goes_as_the_settings_say() {
+    let Some(clamd) = clamd(&EICAR.concat()) else { return };
+    let large = format!("Subject: large\r\n\r\n{}", "a line of a large message\r\n".repeat(100_000));
+    for (on_error, want) in [("defer", "451 4.7.1 The message could not be scanned"), ("pass", "250 ")] {
+        let folder = TempDir::new().unwrap();
+        let scan = format!("clamav = \"{}\"\non_error = \"{on_error}\"", clamd.address);
+        let server = server(folder.path(), &scan);
+        let eicar = fs::read_to_string(infected(folder.path(), false)).unwrap();
+        let reply = send(&server, &eicar);
+        assert!(reply.starts_with("550 5.7.1 The message is infected with Eicar"), "{on_error}: {reply}");
+        let reply = send(&server, &large);
+        assert!(reply.starts_with(want), "{on_error}: {reply}");
+        assert!(server.line(" not-scanned ").contains("scanner=clamav"), "the log says so either way");
+        let mail = server.mail("alice").into_iter().map(|mail| String::from_utf8(mail).unwrap());
+        let marked = mail.filter(|mail| mail.contains("\nX-Virus-Scan: unscanned\n")).count();
+        assert_eq!(marked, usize::from(on_error == "pass"), "{on_error}");
+    }
+}
+
+#[test]
+fn garbage_from_a_scanner_is_never_taken_for_a_finding() {
+    for (kind, garbage) in [
+        ("clamav", &b"\xff\xfe stream: Eicar FOUND\0"[..]),
+        ("clamav", b"FOUND\0"),
+        ("rspamd", b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"action\":\"reject\"...}"),
+        ("rspamd", b"reject"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(garbage).unwrap();
+            // To its end: a reset could overtake the answer.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let folder = TempDir::new().unwrap();
+        let server = server(folder.path(), &format!("{kind} = \"{address}\""));
+        let reply = send(&server, PLAIN);
+        let garbage = garbage.escape_ascii();
+        assert!(reply.starts_with("451 4.7.1 The message could not be scanned"), "{kind} {garbage}: {reply}");
+        answering.join().unwrap();
+    }
+}
+
+/// A message that rspamd's own rules have nothing against.
+fn about(subject: &str, text: &str) -> String {
+    format!(
+        "To: alice@example.test\r\nSubject: {subject}\r\nDate: Wed, 25 Nov 2026 00:00:00 +0000\r\n\
+         Message-ID: <{}@client.example>\r\n\r\n{text}\r\n",
+        subject.replace(' ', "-")
+    )
+}
+
+#[test]
+fn in_a_session_rspamd_marks_puts_off_and_refuses_but_puts_no_user_off() {
+    let Some(rspamd) = rspamd() else { return };
+    let folder = TempDir::new().unwrap();
+    let server = server(folder.path(), &format!("rspamd = \"{}\"", rspamd.address));
+    crate::users::user(folder.path(), &["passwd", "bob"], "word\n");
+    server.line(" users-read ");
+    let from = |message: &str| format!("From: a@client.example\r\n{message}");
+    for (message, want, why) in [
+        (about("plain", "hello"), "250 ", "nothing is wrong with it"),
+        (about("add header", "hello"), "250 ", "taken, and marked"),
+        (about("soft reject", "hello"), "451 4.7.1 as the subject says", "later"),
+        (about("junk", &GTUBE.concat()), "550 5.7.1 ", "GTUBE"),
+    ] {
+        let reply = send(&server, &from(&message));
+        assert!(reply.starts_with(want), "{why}: {reply}");
+    }
+    let marks = |server: &Server| {
+        let mail = server.mail("alice").into_iter().map(|mail| String::from_utf8(mail).unwrap());
+        let mut marks: Vec<_> = mail
+            .map(|mail| {
+                let of = |name: &str| mail.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("none");
+                let status = of("X-Spam-Status: ").split(',').next().unwrap();
+                format!("{}: {status}", of("Subject: "))
+            })
+            .collect();
+        marks.sort();
+        marks
+    };
+    assert_eq!(marks(&server), ["add header: yes", "plain: no"]);
+    let reply = submit(&server, &about("soft reject", "hello"));
+    assert!(reply.starts_with("250 "), "a user has nobody to try again: {reply}");
+    let reply = submit(&server, &about("junk", &GTUBE.concat()));
+    assert!(reply.starts_with("550 5.7.1 "), "but lets no junk out: {reply}");
+    drop(rspamd);
+    let reply = send(&server, &from(&about("down", "hello")));
+    assert!(reply.starts_with("451 4.7.1 "), "down, for others: {reply}");
+    let reply = submit(&server, &about("down", "hello"));
+    assert!(reply.starts_with("250 "), "down, for users: {reply}");
+    let want = ["add header: yes", "down: unscanned", "plain: no", "soft reject: none"];
+    assert_eq!(marks(&server), want);
 }
