@@ -7,6 +7,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::harness::{Client, PATIENCE, Server};
+use crate::login::base64;
 use crate::neighbours::{Neighbour, knot, rbldnsd, unbound};
 
 /// What every list has, and one client each for the codes that matter.
@@ -205,6 +206,43 @@ fn a_resolver_that_dies_refuses_nobody() {
     let server = Server::serve(folder.path(), &settings(resolver.address, "", &[("bl.example", "")]));
     ready(&server, 1);
     goes_on_without(resolver, &server);
+}
+
+#[test]
+fn a_list_that_hangs_holds_a_client_up_for_five_seconds_at_most() {
+    let Some(list) = rbldnsd(&[("bl.example", LISTED)]) else { return };
+    let folder = TempDir::new().unwrap();
+    // As long as it is by default.
+    let settings = settings(list.address, "", &[("bl.example", "")]).replace("timeout_seconds = 1", "");
+    let server = Server::serve(folder.path(), &settings);
+    ready(&server, 1);
+    list.signal("STOP");
+    let before = Instant::now();
+    let reply = rcpt(&server, "192.0.2.8", "alice@example.test");
+    let waited = before.elapsed();
+    list.signal("CONT");
+    assert!(reply.starts_with("250 "), "{reply}");
+    assert!((4..7).contains(&waited.as_secs()), "five seconds, and what a busy machine adds: {waited:?}");
+}
+
+#[test]
+fn who_logs_in_may_come_from_a_listed_address() {
+    let Some(list) = rbldnsd(&[("bl.example", LISTED)]) else { return };
+    let folder = TempDir::new().unwrap();
+    let submission = "[auth]\nallow_insecure_auth = true\nargon2_memory_kib = 64\nargon2_passes = 1\n\
+        [[listener]]\nkind = \"submission\"\naddress = \"127.0.0.1:0\"\nproxies = [\"127.0.0.0/8\"]";
+    let mut settings = settings(list.address, "", &[("bl.example", "")]);
+    settings.push_str(submission);
+    let server = Server::serve(folder.path(), &settings);
+    ready(&server, 1);
+    crate::users::user(folder.path(), &["passwd", "alice"], "word\n");
+    server.line(" users-read ");
+    assert!(rcpt(&server, "192.0.2.7", "alice@example.test").starts_with("554 "));
+    let mut client = Client::connect(server.address_of("submission").parse().unwrap());
+    client.send(b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 587\r\n");
+    client.reply();
+    client.say_all(&["EHLO client.example", &format!("AUTH PLAIN {}", base64("\0alice\0word"))]);
+    client.say_all(&["MAIL FROM:<alice@example.test>", "RCPT TO:<alice@example.test>"]);
 }
 
 #[test]

@@ -43,6 +43,12 @@ impl Neighbour {
         neighbour
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
     /// Waits for a line that holds `part`.
     fn wait_for(&self, part: &str) {
         let (until, mut all) = (Instant::now() + PATIENCE, Vec::new());
