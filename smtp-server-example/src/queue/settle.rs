@@ -33,6 +33,10 @@ pub(crate) struct Circumstances<'a> {
 /// No answer came where one is due.
 const NO_ANSWER: &str = "no answer";
 
+/// A delivery for full mailboxes alone (RFC 3463 §3.3) waits as if it had been tried so often: by default 20 minutes at
+/// least. Somebody has to clear up first, and much mail may wait for the same mailbox.
+const FULL_WAITS_AS: u32 = 5;
+
 /// Decides what becomes of each recipient, when those that wait are tried again, and who is told.
 pub(crate) fn settle(job: &Job, report: &Report, with: &Circumstances<'_>) -> Settlement {
     let over = with.now >= job.envelope.expires;
@@ -40,7 +44,8 @@ pub(crate) fn settle(job: &Job, report: &Report, with: &Circumstances<'_>) -> Se
     // Who was not tried, as its destination is left alone, has no attempt more than before.
     let tried = report.reach != Reach::Unasked;
     let attempts = job.attempts.saturating_add(u32::from(tried)).max(1);
-    let retry = after(with.now, with.policy.retry_after(attempts, with.chance));
+    let counted = if all_full(&fates) { attempts.max(FULL_WAITS_AS) } else { attempts };
+    let retry = after(with.now, with.policy.retry_after(counted, with.chance));
     // The last try is at the end of its time, not before.
     let next = if over { retry } else { retry.min(job.envelope.expires) };
     let late = job.warn.is_some_and(|warn| warn <= with.now);
@@ -62,6 +67,12 @@ pub(crate) fn settle(job: &Job, report: &Report, with: &Circumstances<'_>) -> Se
         route: with.route.clone(),
         hold: held(&fates, with),
     }
+}
+
+/// Whether whoever waits has a mailbox that is full.
+fn all_full(fates: &[Fate<'_>]) -> bool {
+    let mut waiting = fates.iter().filter(|fate| fate.state == RcptState::Wait).peekable();
+    waiting.peek().is_some() && waiting.all(|fate| matches!(fate.said.status, (_, 2, 2)))
 }
 
 /// Why it is left to the operator, where somebody may have it who did not say so and that is how the settings want it.
@@ -337,6 +348,29 @@ mod tests {
         assert_eq!(settled(&job, &report(vec![]), 5 * 86_400 - 30).next, job.envelope.expires);
         let skipped = Report { reach: Reach::Unasked, ..Report::default() };
         assert_eq!(settled(&job, &skipped, 5 * 3_600).attempt, None, "it was not tried");
+    }
+
+    #[test]
+    fn a_full_mailbox_is_left_alone_for_longer_and_its_reason_is_told() {
+        let full = || Outcome::Later(said("452 4.2.2 <b@one.example> Quota exceeded", (4, 2, 2)));
+        let busy = || Outcome::Later(said("451 4.3.0 busy", (4, 3, 0)));
+        let mut job = job(&[("b@one.example", None, None), ("c@one.example", None, None)]);
+        for (outcomes, attempts, next, why) in [
+            (vec![full(), full()], 0, 1_259, "all are full"),
+            (vec![full(), Outcome::Delivered(String::new())], 0, 1_259, "who waits is full"),
+            (vec![full(), full()], 6, 4_081, "and it goes on as any other"),
+            (vec![full(), busy()], 0, 120, "the other can be tried soon"),
+        ] {
+            job.attempts = attempts;
+            let settlement = settled(&job, &report(outcomes), 60);
+            assert_eq!(settlement.next.as_second() - at(60).as_second(), next, "{why}");
+        }
+        let settlement = settled(&job, &report(vec![full(), full()]), 5 * 86_400);
+        let report = text(&settlement.notices[0]);
+        assert!(
+            report.contains("Diagnostic-Code: smtp; 452 4.2.2 <b@one.example> Quota exceeded\r\n"),
+            "{report}"
+        );
     }
 
     #[test]
