@@ -25,6 +25,8 @@ pub(crate) use self::sections::{
 use crate::blocklists::List;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Checks, Dns};
+use crate::queue::QueueSettings;
+use crate::relay::RelaySettings;
 use crate::scan::ScanSettings as Scan;
 
 /// Everything that can be set. `config show` describes each key.
@@ -52,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) submission: Submission,
     #[serde(default)]
     pub(crate) dns: Dns,
+    #[serde(default)]
+    pub(crate) queue: QueueSettings,
+    #[serde(default)]
+    pub(crate) relay: RelaySettings,
     #[serde(default)]
     pub(crate) checks: Checks,
     #[serde(default)]
@@ -99,6 +105,8 @@ impl Config {
             auth: Auth::default(),
             submission: Submission::default(),
             dns: Dns::default(),
+            queue: QueueSettings::default(),
+            relay: RelaySettings::default(),
             checks: Checks::default(),
             scan: Scan::default(),
             blocklist: vec![List::new("bl.example.org")],

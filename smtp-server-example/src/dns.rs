@@ -12,7 +12,7 @@ mod reverse;
 mod router;
 
 pub(crate) use self::answer::{Answer, Lookup, Mx};
-pub(crate) use self::mx::{NoRoute, Route, Why};
+pub(crate) use self::mx::{Host, NoRoute, Route, Why};
 pub(crate) use self::network::Ourselves;
 pub(crate) use self::resolver::{Resolver, ResolverSettings, servers};
 pub(crate) use self::reverse::{Reverse, reverse};

@@ -10,15 +10,18 @@ use smtp_tokio::ClientConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::config::Config;
 use crate::directory::Found;
+use crate::dns::{Ourselves, Resolver, ResolverSettings, Router, RouterSettings};
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
 use crate::queue::{
-    self, Lmtp, Local, Mailboxes, Nowhere, Opened, Policy, Queue, RouteKey, StoreError, Surroundings,
-    Trouble, WriterThread,
+    self, Lmtp, Local, Mailboxes, Nowhere, Opened, Policy, Queue, RouteKey, Spool, StoreError, Surroundings,
+    Transport, Trouble, WriterThread,
 };
 use crate::queue_id::QueueIds;
+use crate::relay::Relay;
 use crate::store::{RealDisk, Store};
 
 /// The queue's folder below the mail folder. No user's mailbox has that name unless somebody wants it so.
@@ -32,7 +35,7 @@ pub(crate) fn folder(data: &Path) -> PathBuf {
 pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
     let config = people.config();
     let folder = folder(&config.data);
-    let opened = queue::open(&folder, &config.hostname, &Policy::default(), Timestamp::now());
+    let opened = queue::open(&folder, &config.hostname, &Policy::from(&config.queue), Timestamp::now());
     let opened = opened.map_err(|error| broken(&folder, &error))?.ok_or_else(|| {
         let what = format!("another server has the queue in {}", folder.display());
         Failure::new(Kind::Unavailable, what).help("end it, or choose another folder with --data or `data`")
@@ -72,12 +75,12 @@ pub(crate) fn begin(
     let known = Arc::clone(people);
     let with = Surroundings {
         host: config.hostname.clone(),
-        policy: Policy::default(),
+        policy: Policy::from(&config.queue),
         log: log.clone(),
         ids: Arc::clone(ids),
         way: Arc::new(move |address| way(&known, address)),
         local: Arc::new(mailboxes(store, people, &opened)?),
-        remote: Arc::new(Nowhere),
+        remote: remote(&config, opened.spool.clone())?,
     };
     let (queue, runner, writer) = opened.begin(with, Timestamp::now()).map_err(broken)?;
     let (stop, stopped) = watch::channel(false);
@@ -116,10 +119,28 @@ fn mailboxes(
     let host = &people.config().hostname;
     let lmtp = ClientConfig::lmtp(host)
         .map_err(|error| Failure::new(Kind::Config, format!("`hostname`: {host}: {error}")))?;
-    let (spool, most) = (&opened.spool, Policy::default().per_route);
+    let (spool, most) = (&opened.spool, people.config().queue.deliveries_per_destination);
     let local = Local::new(store, Arc::clone(people), spool.clone());
     let lmtp = Lmtp::new(lmtp, Arc::clone(people), spool.clone(), most);
     Ok(Mailboxes::new(Arc::clone(people), local, lmtp))
+}
+
+/// The way to other hosts.
+fn remote(config: &Config, spool: Spool<RealDisk>) -> Result<Arc<dyn Transport>, Failure> {
+    let settings = &config.relay;
+    if !settings.enabled {
+        return Ok(Arc::new(Nowhere));
+    }
+    let resolver = Resolver::new(&ResolverSettings::from(&config.dns))?;
+    let hello = if settings.hello.is_empty() { &config.hostname } else { &settings.hello };
+    let client = ClientConfig::new(hello)
+        .map_err(|error| Failure::new(Kind::Config, format!("`relay.hello`: {hello}: {error}")))?;
+    let names = config.domains.iter().chain([&config.hostname, hello]).cloned();
+    let router = RouterSettings {
+        ourselves: Ourselves::new(names, config.dns.own_addresses.clone()),
+        allowed_targets: settings.allowed_targets.clone(),
+    };
+    Ok(Arc::new(Relay::new(Router::new(resolver, router), client, settings.clone(), spool)))
 }
 
 /// A fault of the queue, for whoever starts the server.

@@ -1,4 +1,4 @@
-//! A mail server on smtp-proto: takes mail for its own domains and delivers it to Maildirs.
+//! A mail server on smtp-proto: takes mail for its own domains, and sends its users' to others.
 #![forbid(unsafe_code)]
 
 mod after_dot;
@@ -24,6 +24,7 @@ mod publish;
 mod queue;
 mod queue_id;
 mod refusal;
+mod relay;
 mod scan;
 mod serve;
 mod session;

@@ -7,7 +7,7 @@
 //!                       Schedule: what is due, in turn by destination  (RAM, no clock)
 //!                          |  Job
 //!                          v
-//!                       Transport: Maildir, LMTP, later SMTP --Report--> settle --> Writer
+//!                       Transport: Maildir, LMTP, SMTP --Report--> settle --> Writer
 //! ```
 //!
 //! Everything that decides takes time as an argument; what blocks is behind [`Store`](store::Store) and
@@ -32,6 +32,7 @@ mod policy;
 mod results;
 mod runner;
 mod schedule;
+mod settings;
 mod settle;
 mod spool;
 mod sqlite;
@@ -44,15 +45,19 @@ mod writer;
 #[cfg(test)]
 mod conformance;
 
+pub(crate) use self::content::{Feed, Seen, look};
 pub(crate) use self::control::listen;
 pub(crate) use self::home::{Home, Homes, Mailboxes};
 pub(crate) use self::intake::Intake;
 pub(crate) use self::lmtp::Lmtp;
 pub(crate) use self::local::{Local, Nowhere};
 pub(crate) use self::loops::MOST_HOPS;
-pub(crate) use self::model::{BodyType, Envelope, Kind, NewDelivery, NewRcpt, RouteKey};
+pub(crate) use self::model::{BodyType, Envelope, Job, Kind, NewDelivery, NewRcpt, Rcpt, RcptId, RouteKey};
 pub(crate) use self::policy::{Policy, after};
 pub(crate) use self::runner::{Opened, Queue, Surroundings, open};
+pub(crate) use self::settings::QueueSettings;
+pub(crate) use self::spool::Spool;
 pub(crate) use self::store::{StoreError, Trouble};
+pub(crate) use self::transport::{Outcome, Reach, Report, Said, Transport};
 pub(crate) use self::unconfirmed::Unsure;
 pub(crate) use self::writer::WriterThread;

@@ -233,8 +233,15 @@ impl Service {
         mailbox: Mailbox<'_>,
         params: RcptParams<'_>,
     ) -> Result<(), Reply<'static>> {
+        let sends = self.people.config().relay.enabled;
         let refusal = match self.people.known().directory.find(mailbox) {
-            Found::Here(targets) if targets.remote.is_empty() => {
+            // A user's mail goes anywhere; whoever else comes is no user.
+            Found::Foreign if sends && transaction.user.is_some() => {
+                transaction.recipients.push(mailbox.to_owned());
+                transaction.add_foreign(mailbox, params);
+                return Ok(());
+            }
+            Found::Here(targets) if sends || targets.remote.is_empty() => {
                 transaction.recipients.push(mailbox.to_owned());
                 for user in &targets.users {
                     let way = self.people.way_home(mailbox.as_str(), Some(user));
@@ -244,6 +251,9 @@ impl Service {
                         transaction.to.push((way.clone(), Arc::clone(user)));
                         transaction.add(way, mailbox, params, Some(user.name.clone()));
                     }
+                }
+                for elsewhere in &targets.remote {
+                    transaction.add_foreign(elsewhere.as_mailbox(), params);
                 }
                 return Ok(());
             }
@@ -422,6 +432,18 @@ impl Transaction {
         match self.deliveries.iter_mut().find(|delivery| delivery.route == way) {
             Some(delivery) => delivery.rcpts.push(rcpt),
             None => self.deliveries.push(NewDelivery { route: way, warn: None, rcpts: vec![rcpt] }),
+        }
+    }
+
+    /// Adds a recipient elsewhere, once.
+    fn add_foreign(&mut self, mailbox: Mailbox<'_>, params: RcptParams<'_>) {
+        let address = mailbox.as_str();
+        let way = RouteKey::domain(address.rsplit_once('@').map_or(address, |(_, domain)| domain));
+        let same = |delivery: &NewDelivery| {
+            delivery.route == way && delivery.rcpts.iter().any(|rcpt| rcpt.address == address)
+        };
+        if !self.deliveries.iter().any(same) {
+            self.add(way, mailbox, params, None);
         }
     }
 

@@ -67,7 +67,7 @@ impl Default for Timeouts {
 }
 
 /// When a connection is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsPolicy {
     /// Never.

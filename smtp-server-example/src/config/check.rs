@@ -34,11 +34,46 @@ pub(super) fn check(config: &Config) -> Checked {
     (0..config.listener.len()).try_for_each(|i| listener(config, i))?;
     auth(config)?;
     (0..config.user.len()).try_for_each(|i| listed_user(config, i))?;
+    sending(config)?;
     neighbours(config)
 }
 
 /// RFC 5321 §4.5.3.2.6 has clients wait ten minutes for the reply; two scanners may take as long one after the other.
 const LONGEST_SCAN: u64 = 120;
+
+fn sending(config: &Config) -> Checked {
+    let (queue, relay) = (&config.queue, &config.relay);
+    at_least(&[
+        ("queue.retry_first_seconds", queue.retry_first_seconds, 1),
+        ("queue.retry_growth_percent", queue.retry_growth_percent, 100),
+        ("queue.retry_most_seconds", queue.retry_most_seconds, 1),
+        ("queue.give_up_seconds", queue.give_up_seconds, 1),
+        ("queue.give_up_notices_seconds", queue.give_up_notices_seconds, 1),
+        ("queue.delay_notice_seconds", queue.delay_notice_seconds, 1),
+        ("queue.pause_first_seconds", queue.pause_first_seconds, 1),
+        ("queue.pause_most_seconds", queue.pause_most_seconds, 1),
+        ("queue.deliveries_per_destination", queue.deliveries_per_destination as u64, 1),
+        ("queue.deliveries", queue.deliveries as u64, 1),
+        ("relay.port", u64::from(relay.port), 1),
+        ("relay.connections_per_host", relay.connections_per_host as u64, 1),
+        ("relay.messages_per_connection", u64::from(relay.messages_per_connection), 1),
+        ("relay.idle_seconds", relay.idle_seconds, 1),
+        ("relay.connect_seconds", relay.connect_seconds, 1),
+        ("relay.answer_seconds", relay.answer_seconds, 1),
+        ("relay.final_answer_seconds", relay.final_answer_seconds, 1),
+    ])?;
+    if !relay.hello.is_empty() && !is_domain(&relay.hello) {
+        return wrong("relay.hello", format!("`{}` is no domain", relay.hello), NO_DOMAIN);
+    }
+    let sources = &relay.source_addresses;
+    for (i, address) in sources.iter().enumerate() {
+        if sources[..i].iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
+            let help = "one of IPv4 and one of IPv6 are used";
+            return wrong(format!("relay.source_addresses.{i}"), "a second address of its family", help);
+        }
+    }
+    Ok(())
+}
 
 fn neighbours(config: &Config) -> Checked {
     at_least(&[

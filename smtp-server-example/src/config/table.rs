@@ -192,6 +192,129 @@ pub(super) const KEYS: &[Key] = &[
          them, and a client that names one in EHLO is none of ours.",
     ),
     key(
+        "queue.retry_first_seconds",
+        "seconds",
+        "From the first failure of a delivery to the second try. RFC 5321 §4.5.4.1 wants 30 minutes on the average and \
+         allows for more haste at first; 120: a host that greylists takes mail after some minutes.",
+    ),
+    key(
+        "queue.retry_growth_percent",
+        "percent",
+        "How waits grow from try to try, and with them the pauses of destinations that can't be reached. 180: ten tries \
+         in the first six hours. 100 is no growth.",
+    ),
+    key(
+        "queue.retry_most_seconds",
+        "seconds",
+        "Longest wait between two tries: a host that is back gets its mail within 2 hours.",
+    ),
+    key(
+        "queue.give_up_seconds",
+        "seconds",
+        "When mail that could not be delivered goes back to its sender. 5 days: RFC 5321 §4.5.4.1 asks for 4 to 5.",
+    ),
+    key(
+        "queue.give_up_notices_seconds",
+        "seconds",
+        "The same for notifications of ours, which nobody waits for: a day.",
+    ),
+    key(
+        "queue.delay_notice_seconds",
+        "seconds",
+        "When the sender is told that mail is late and still tried, once, unless NOTIFY says otherwise (RFC 3461 \
+         §4.1). 4 hours: most hosts that are down are back by then.",
+    ),
+    key(
+        "queue.pause_first_seconds",
+        "seconds",
+        "How long a destination that can't be reached is left alone, before one delivery of those that wait asks it \
+         again. 60: one connection in a minute is no burden.",
+    ),
+    key("queue.pause_most_seconds", "seconds", "Longest such pause; pauses grow as waits do. 30 minutes."),
+    key(
+        "queue.deliveries_per_destination",
+        "deliveries at once",
+        "Most that are tried at once for one domain. Each begins with 5, and gains one with each that its hosts \
+         answered; large receivers refuse more than 20 connections from whom they don't know.",
+    ),
+    key(
+        "queue.deliveries",
+        "deliveries at once",
+        "Most that are tried at once for all destinations, which take turns. Each may hold a socket and a file.",
+    ),
+    key(
+        "queue.hold_unknown",
+        "true or false",
+        "Whether mail waits for the operator that another host may have taken, as no answer came after its final dot. \
+         false: it is sent again, since twice is better than never (RFC 1047).",
+    ),
+    key(
+        "relay.enabled",
+        "true or false",
+        "Whether mail is sent to other hosts: what users submit, what aliases lead elsewhere, notifications. Other servers \
+         never send through here, whatever this says. Off, such recipients are refused with 550 5.7.1.",
+    ),
+    key(
+        "relay.hello",
+        "domain",
+        "The name that EHLO bears. Empty is `hostname`. The address that mail comes from has to have that name in DNS.",
+    ),
+    key("relay.port", "port", "Where hosts of domains listen. 25, but for tests (RFC 5321 §4.5.4.2)."),
+    key(
+        "relay.source_addresses",
+        "list of IP addresses",
+        "What to connect from: at most one address of each family; a family without one is not used then. Empty leaves \
+         it to the system.",
+    ),
+    key(
+        "relay.allowed_targets",
+        "list of networks",
+        "Loopback and link-local addresses that mail may be sent to though a record in DNS names them. None: such a \
+         record would have this server talk to its own machine.",
+    ),
+    key(
+        "relay.tls",
+        "off, opportunistic or required",
+        "opportunistic: STARTTLS where a host offers it, whoever's its certificate is (RFC 7435), and in clear on a new \
+         connection where it breaks. required: with a certificate that is right, or not at all; most domains' mail waits \
+         then in vain.",
+    ),
+    key(
+        "relay.connections_per_host",
+        "connections",
+        "Most to one address of a host at a time, for all domains that it serves. Large receivers refuse more from \
+         whom they don't know.",
+    ),
+    key(
+        "relay.messages_per_connection",
+        "messages",
+        "Most over one connection, so that no host is held on to; LIMITS MAILMAX (RFC 9422) is obeyed besides.",
+    ),
+    key(
+        "relay.idle_seconds",
+        "seconds",
+        "How long a connection is kept for the next message. Some hosts close after 30, and many count those that \
+         idle.",
+    ),
+    key(
+        "relay.connect_seconds",
+        "seconds",
+        "How long one address may take to answer a connection; then the next has its turn. Hosts that are there answer \
+         within one.",
+    ),
+    key(
+        "relay.answer_seconds",
+        "seconds",
+        "How long a host may take for its greeting and each answer. 300: RFC 5321 §4.5.3.2 asks for 5 minutes; DATA \
+         and blocks of content have the 2 and 3 that it names.",
+    ),
+    key(
+        "relay.final_answer_seconds",
+        "seconds",
+        "How long a host may take to answer the final dot. 600: RFC 5321 §4.5.3.2.6 asks for 10 minutes; with less, \
+         mail that was taken is sent twice.",
+    ),
+    key(
         "checks.stage",
         "connect, hello, mail or rcpt",
         "Where in a session a client that fails the checks is told so. rcpt: the log then names sender and recipient, \

@@ -4,8 +4,11 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use smtp_proto::wire::content::Survey;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc::{Receiver, channel};
+
+use super::local::fill;
 
 /// Octets that are carried at once.
 pub(super) const SLICE: usize = 64 * 1024;
@@ -97,8 +100,34 @@ impl FinalContent {
     }
 }
 
+/// What is known of a message after one look at all of it.
+pub(crate) struct Seen {
+    pub(crate) survey: Survey,
+    /// As far as loops are looked for.
+    pub(crate) beginning: Vec<u8>,
+    /// All of it, if it is small.
+    pub(crate) whole: Option<Vec<u8>>,
+}
+
+/// Looks at all of a message, and keeps it if it `is_small`. Blocks.
+pub(crate) fn look(mut source: impl Read, is_small: bool) -> io::Result<Seen> {
+    let (mut survey, mut slice) = (Survey::new(), vec![0; SLICE]);
+    let mut filled = fill(&mut source, &mut slice)?;
+    let beginning = slice[..filled].to_vec();
+    let mut whole = is_small.then(Vec::new);
+    while filled > 0 {
+        survey.update(&slice[..filled]);
+        if let Some(whole) = &mut whole {
+            whole.extend_from_slice(&slice[..filled]);
+        }
+        filled = fill(&mut source, &mut slice)?;
+    }
+    survey.finish();
+    Ok(Seen { survey, beginning, whole })
+}
+
 /// A reader for tasks, of octets that a thread reads which may block.
-pub(super) struct Feed {
+pub(crate) struct Feed {
     slices: Receiver<io::Result<Vec<u8>>>,
     slice: Vec<u8>,
     at: usize,
@@ -106,7 +135,7 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Reads what `open` opens, to its end or to the first error.
-    pub(super) fn start<R: Read>(open: impl FnOnce() -> io::Result<R> + Send + 'static) -> Self {
+    pub(crate) fn start<R: Read>(open: impl FnOnce() -> io::Result<R> + Send + 'static) -> Self {
         let (sender, slices) = channel(WAITING);
         tokio::task::spawn_blocking(move || {
             let mut source = match open() {

@@ -10,18 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smtp_proto::client::Why;
-use smtp_proto::wire::content::Survey;
-use smtp_proto::wire::ehlo::Keyword;
 use smtp_proto::wire::params::Body;
 use smtp_tokio::client::{Connect, ConnectError};
-use smtp_tokio::{Client, ClientConfig, Envelope, MailboxBuf, Outcome as Sent, Pool, ReplyBuf, ReversePath};
+use smtp_tokio::{Client, ClientConfig, Envelope, MailboxBuf, Outcome as Sent, Pool, ReversePath};
 
-use super::content::{Feed, FinalReader, SLICE};
+use super::content::{Feed, FinalReader, Seen, look};
 use super::home::{Home, Homes, add};
-use super::local::fill;
 use super::loops;
 use super::model::{BodyType, Job, Place as BodyPlace, RcptId};
-use super::spool::{Spool, is_corrupt};
+use super::spool::Spool;
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use crate::store::Disk;
 
@@ -44,15 +41,6 @@ struct Group {
     to: Vec<(RcptId, MailboxBuf)>,
 }
 
-/// What is known of a message after one look at all of it.
-struct Seen {
-    survey: Survey,
-    /// As far as loops are looked for.
-    beginning: Vec<u8>,
-    /// All of it, if it is small.
-    whole: Option<Vec<u8>>,
-}
-
 impl<D: Disk, H: Homes> Lmtp<D, H> {
     pub(crate) fn new(config: ClientConfig, homes: Arc<H>, spool: Spool<D>, connections: usize) -> Self {
         // Who has mailboxes here has always had them in 8 bits.
@@ -65,7 +53,7 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         let seen = match self.look(job).await {
             Ok(seen) => seen,
             Err(error) => {
-                let outcome = unreadable(&error);
+                let outcome = Outcome::unreadable(&error);
                 report.outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, outcome.clone())).collect();
                 return report;
             }
@@ -142,20 +130,7 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
     async fn look(&self, job: &Arc<Job>) -> io::Result<Seen> {
         let (spool, job) = (self.spool.clone(), Arc::clone(job));
         let looking = tokio::task::spawn_blocking(move || {
-            let (mut survey, mut source) = (Survey::new(), read(&spool, &job)?);
-            let mut slice = vec![0; SLICE];
-            let mut filled = fill(&mut source, &mut slice)?;
-            let beginning = slice[..filled].to_vec();
-            let mut whole = matches!(job.body.place, BodyPlace::Row(_)).then(Vec::new);
-            while filled > 0 {
-                survey.update(&slice[..filled]);
-                if let Some(whole) = &mut whole {
-                    whole.extend_from_slice(&slice[..filled]);
-                }
-                filled = fill(&mut source, &mut slice)?;
-            }
-            survey.finish();
-            Ok(Seen { survey, beginning, whole })
+            look(read(&spool, &job)?, matches!(job.body.place, BodyPlace::Row(_)))
         });
         looking.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
@@ -195,13 +170,6 @@ const fn is_without_connection(sent: &Sent) -> bool {
     matches!(sent, Sent::NotTried(Why::NoConnection))
 }
 
-fn unreadable(error: &io::Error) -> Outcome {
-    if is_corrupt(error) {
-        return Outcome::Corrupt(Said::ours((5, 3, 0), format!("554 5.3.0 {error}")));
-    }
-    Outcome::Later(Said::ours((4, 3, 0), format!("451 4.3.0 {error}")))
-}
-
 fn no_connection(text: impl Into<String>) -> Said {
     Said::ours((4, 4, 1), text)
 }
@@ -209,7 +177,7 @@ fn no_connection(text: impl Into<String>) -> Said {
 /// Why there is no session: what the server said, if it said anything.
 fn unreachable(why: &ConnectError) -> Said {
     match why {
-        ConnectError::Closed { reply: Some(reply), .. } if !reply.is_positive() => theirs(reply),
+        ConnectError::Closed { reply: Some(reply), .. } if !reply.is_positive() => Said::theirs(reply),
         ConnectError::Unreachable { address, source } => {
             no_connection(format!("451 4.4.1 No connection to {address}: {source}"))
         }
@@ -217,36 +185,17 @@ fn unreachable(why: &ConnectError) -> Said {
     }
 }
 
-/// What the server said, with the status that it gave or that its code means.
-fn theirs(reply: &ReplyBuf) -> Said {
-    let class = u8::try_from(reply.code() / 100).unwrap_or(4);
-    let status = reply.enhanced().map_or((class, 0, 0), |code| (code.class(), code.subject(), code.detail()));
-    Said { text: reply.to_string(), status, remote: true }
-}
-
 /// What became of one recipient.
 fn outcome(sent: Sent) -> Outcome {
     match sent {
         Sent::Accepted(reply) => Outcome::Delivered(reply.to_string()),
-        Sent::Refused(reply) if reply.is_permanent() => Outcome::Refused(theirs(&reply)),
-        Sent::Refused(reply) => Outcome::Later(theirs(&reply)),
+        Sent::Refused(reply) if reply.is_permanent() => Outcome::Refused(Said::theirs(&reply)),
+        Sent::Refused(reply) => Outcome::Later(Said::theirs(&reply)),
         Sent::Unknown => {
             Outcome::Unknown(Said::ours((4, 4, 2), "451 4.4.2 No answer came after the final dot"))
         }
-        Sent::NotTried(why) => not_tried(why),
+        Sent::NotTried(why) => Outcome::not_tried(why),
     }
-}
-
-fn not_tried(why: Why) -> Outcome {
-    let status = match why {
-        Why::Unsupported(Keyword::SmtpUtf8) => (5, 6, 7),
-        Why::Unsupported(_) => (5, 6, 3),
-        Why::TooBig { .. } => (5, 3, 4),
-        Why::BareNewline => (5, 6, 0),
-        _ => return Outcome::Later(Said::ours((4, 4, 2), format!("451 4.4.2 {why}"))),
-    };
-    let (class, subject, detail) = status;
-    Outcome::Refused(Said::ours(status, format!("554 {class}.{subject}.{detail} {why}")))
 }
 
 impl<D: Disk, H: Homes> Transport for Lmtp<D, H> {

@@ -200,6 +200,13 @@ pub(crate) struct Body {
     pub(crate) place: Place,
 }
 
+impl Body {
+    /// Whether it is small enough for that.
+    pub(crate) const fn is_in_row(&self) -> bool {
+        matches!(self.place, Place::Row(_))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In the row.

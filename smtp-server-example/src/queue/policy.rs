@@ -5,12 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smtp_proto::wire::params::Notify;
 
+use super::settings::QueueSettings;
+
 /// Times and counts by which the queue works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// From the first failure to the second try. RFC 5321 §4.5.4.1 wants 30 minutes on the average, and allows for more
     /// haste at first: a greylisting host takes it after minutes.
     pub(crate) retry_first: Duration,
+    /// How the time between two tries grows, in percent.
+    pub(crate) growth: u64,
     /// Longest time between two tries.
     pub(crate) retry_most: Duration,
     /// How long mail is tried. RFC 5321 §4.5.4.1: 4 to 5 days.
@@ -19,6 +23,11 @@ pub(crate) struct Policy {
     pub(crate) expire_notice: Duration,
     /// When the sender is told that mail is late.
     pub(crate) warn: Duration,
+    /// How long a destination that can't be reached is left alone at first: as many mails wait for it, one probe a minute
+    /// is no burden.
+    pub(crate) pause_first: Duration,
+    /// The longest that it is left alone.
+    pub(crate) pause_most: Duration,
     /// Deliveries at once to one destination.
     pub(crate) per_route: usize,
     /// Deliveries at once.
@@ -29,59 +38,60 @@ pub(crate) struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            retry_first: Duration::from_secs(120),
-            retry_most: Duration::from_secs(2 * 3_600),
-            expire: Duration::from_secs(5 * 86_400),
-            expire_notice: Duration::from_secs(86_400),
-            warn: Duration::from_secs(4 * 3_600),
-            per_route: 20,
-            at_once: 200,
-            hold_unknown: false,
-        }
+        Self::from(&QueueSettings::default())
     }
 }
 
-/// How a destination that can't be reached is left alone: longer each time, in percent.
-const GROWTH: u64 = 180;
-
-/// First pause of such a destination; as many mails wait for it, one probe a minute is no burden.
-const PAUSE_FIRST: Duration = Duration::from_secs(60);
-
-/// Longest pause of such a destination.
-const PAUSE_MOST: Duration = Duration::from_secs(1_800);
+impl From<&QueueSettings> for Policy {
+    fn from(settings: &QueueSettings) -> Self {
+        Self {
+            retry_first: Duration::from_secs(settings.retry_first_seconds),
+            growth: settings.retry_growth_percent,
+            retry_most: Duration::from_secs(settings.retry_most_seconds),
+            expire: Duration::from_secs(settings.give_up_seconds),
+            expire_notice: Duration::from_secs(settings.give_up_notices_seconds),
+            warn: Duration::from_secs(settings.delay_notice_seconds),
+            pause_first: Duration::from_secs(settings.pause_first_seconds),
+            pause_most: Duration::from_secs(settings.pause_most_seconds),
+            per_route: settings.deliveries_per_destination,
+            at_once: settings.deliveries,
+            hold_unknown: settings.hold_unknown,
+        }
+    }
+}
 
 impl Policy {
     /// The time from try number `attempts` to the next. `chance` is any number; it spreads what failed together by a
     /// tenth to either side.
     pub(crate) fn retry_after(&self, attempts: u32, chance: u32) -> Duration {
-        let plain = grown(self.retry_first, self.retry_most, attempts.saturating_sub(1));
+        let plain = self.grown(self.retry_first, self.retry_most, attempts.saturating_sub(1));
         let percent = 90 + chance % 21;
         plain * percent / 100
     }
 
     /// How long a destination is left alone after as many failures in a row.
     pub(crate) fn pause_after(&self, failures: u32) -> Duration {
-        grown(PAUSE_FIRST, PAUSE_MOST, failures.saturating_sub(1))
+        self.grown(self.pause_first, self.pause_most, failures.saturating_sub(1))
     }
 
     /// When mail that arrives now is given up.
     pub(crate) fn expires(&self, arrived: Timestamp) -> Timestamp {
         after(arrived, self.expire)
     }
-}
 
-/// `first`, as many times grown, and never more than `most`.
-fn grown(first: Duration, most: Duration, times: u32) -> Duration {
-    let mut millis = u64::try_from(first.as_millis()).unwrap_or(u64::MAX);
-    let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-    for _ in 0..times {
-        if millis >= most {
-            break;
+    /// `first`, as many times grown, and never more than `most`.
+    fn grown(&self, first: Duration, most: Duration, times: u32) -> Duration {
+        let mut millis = u64::try_from(first.as_millis()).unwrap_or(u64::MAX);
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        for _ in 0..times {
+            let grown = millis.saturating_mul(self.growth) / 100;
+            if millis >= most || grown <= millis {
+                break;
+            }
+            millis = grown;
         }
-        millis = millis.saturating_mul(GROWTH) / 100;
+        Duration::from_millis(millis.min(most))
     }
-    Duration::from_millis(millis.min(most))
 }
 
 /// A time later by `span`; the last time there is, if that is beyond it.

@@ -213,6 +213,7 @@ impl Runner {
         let rest = async { while tasks.join_next().await.is_some() {} };
         // What is cut off is tried again at the next start.
         let _ = tokio::time::timeout(drain, rest).await;
+        self.shared.with.remote.close().await;
         self.shared.in_flight.quit();
     }
 
@@ -263,7 +264,7 @@ impl Shared {
     async fn try_whole(self: Arc<Self>, turn: Turn) {
         let began = Timestamp::now();
         match self.job(turn.id).await {
-            Ok(Some(job)) => self.try_job(job, turn.skip, began).await,
+            Ok(Some(job)) => self.try_job(job, turn, began).await,
             // Held or dropped meanwhile.
             Ok(None) => {}
             Err(error) => {
@@ -302,17 +303,21 @@ impl Shared {
         }
     }
 
-    async fn try_job(&self, mut job: Job, skip: Option<String>, began: Timestamp) {
+    async fn try_job(&self, mut job: Job, turn: Turn, began: Timestamp) {
         let _alone = if job.crashes > 0 { Some(self.alone.lock().await) } else { None };
-        if skip.is_none() {
+        if turn.skip.is_none() {
             job.flight = self.in_flight.start(job.delivery);
         }
         let job = Arc::new(job);
-        let report = match skip {
+        let mut report = match turn.skip {
             Some(why) => skipped(&job, &why),
             None => self.carry(&job).await,
         };
         let now = Timestamp::now();
+        if !job.route.is_local() {
+            report.delays.wait = Some(until(turn.due, began));
+            report.delays.total = Some(until(turn.due, now));
+        }
         let route = self.schedule().reach(&job.route, &report.reach, now);
         let ids = &self.with.ids;
         let settlement = settle(
@@ -409,10 +414,17 @@ impl Shared {
                 .field("to", format!("<{}>", rcpt.address))
                 .field("via", &job.route)
                 .maybe("host", report.mx.as_ref())
+                .maybe("ip", report.ip.as_ref())
+                .maybe("tls", report.tls.as_ref())
                 .maybe("file", report.transcript.as_ref().filter(|_| job.route.is_local()))
                 .field("tries", job.attempts + u32::from(settlement.attempt.is_some()))
                 .field("reply", &settled.reply)
-                .maybe("next", next);
+                .maybe("next", next)
+                .maybe("wait", report.delays.wait.map(seconds))
+                .maybe("dns", report.delays.dns.map(seconds))
+                .maybe("connect", report.delays.connect.map(seconds))
+                .maybe("data", report.delays.data.map(seconds))
+                .maybe("total", report.delays.total.map(seconds));
         }
         for notice in &settlement.notices {
             let to = notice.deliveries.iter().flat_map(|delivery| &delivery.rcpts).map(|rcpt| &rcpt.address);
@@ -420,6 +432,11 @@ impl Shared {
             event.field("about", job.envelope.id).maybe("to", to.map(|to| format!("<{to}>")).next());
         }
     }
+}
+
+/// A span as log lines have it.
+fn seconds(span: Duration) -> String {
+    format!("{:.3}", span.as_secs_f64())
 }
 
 fn skipped(job: &Job, why: &str) -> Report {

@@ -62,6 +62,8 @@ enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) id: DeliveryId,
+    /// Since when.
+    pub(crate) due: Timestamp,
     /// It is not to be tried, as its destination can't be reached, for this reason; but its sender has to be told.
     pub(crate) skip: Option<String>,
 }
@@ -233,7 +235,7 @@ impl Schedule {
         route.place = Place::Nowhere;
         if route.is_closed(now) {
             let (deadline, id) = *route.deadlines.first()?;
-            let turn = Turn { id, skip: Some(route.why.clone()) };
+            let turn = Turn { id, due: deadline, skip: Some(route.why.clone()) };
             return (deadline <= now).then(|| self.begin(turn, now));
         }
         while let Some(&(next, id)) = route.waiting.first() {
@@ -244,7 +246,8 @@ impl Schedule {
             route.due.extend(self.entries.get(&id).map(in_turn));
         }
         let (_, id) = *route.due.first()?;
-        Some(self.begin(Turn { id, skip: None }, now))
+        let due = self.entries.get(&id).map_or(now, |entry| entry.next);
+        Some(self.begin(Turn { id, due, skip: None }, now))
     }
 
     fn begin(&mut self, turn: Turn, now: Timestamp) -> Turn {

@@ -1,16 +1,28 @@
 //! How mail leaves: what carries it, and what that says afterwards.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_proto::client::Why;
+use smtp_proto::wire::ehlo::Keyword;
+use smtp_proto::wire::reply::ReplyBuf;
 
 use super::model::{Job, RcptId};
+use super::spool::is_corrupt;
 
 /// Carries deliveries: to mailboxes, to an LMTP server, to other hosts.
 pub(crate) trait Transport: Send + Sync + 'static {
     /// Tries one delivery. An answer for each recipient is in the report; one that is missing counts as
     /// [`Outcome::Later`].
     fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>>;
+
+    /// Lets go of what was kept for the next delivery: there is none.
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
 }
 
 /// What an attempt brought.
@@ -25,6 +37,22 @@ pub(crate) struct Report {
     /// How far it came.
     pub(crate) phase: Option<String>,
     pub(crate) transcript: Option<String>,
+    pub(crate) delays: Delays,
+}
+
+/// Where the time of an attempt went, as far as it went there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delays {
+    /// From when it was due to when it was begun.
+    pub(crate) wait: Option<Duration>,
+    /// Until the hosts were known.
+    pub(crate) dns: Option<Duration>,
+    /// Until a message could be sent: connection, greeting, TLS.
+    pub(crate) connect: Option<Duration>,
+    /// From MAIL to the last answer.
+    pub(crate) data: Option<Duration>,
+    /// All of it.
+    pub(crate) total: Option<Duration>,
 }
 
 /// Whether the destination can be talked to at all.
@@ -39,7 +67,6 @@ pub(crate) enum Reach {
 }
 
 /// What became of one recipient.
-#[allow(dead_code, reason = "mailboxes relay to nobody")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is in the mailbox; how that is said.
@@ -61,6 +88,31 @@ pub(crate) enum Outcome {
     Corrupt(Said),
 }
 
+impl Outcome {
+    /// What is stored can't be read.
+    pub(crate) fn unreadable(error: &io::Error) -> Self {
+        if is_corrupt(error) {
+            return Self::Corrupt(Said::ours((5, 3, 0), format!("554 5.3.0 {error}")));
+        }
+        Self::Later(Said::ours((4, 3, 0), format!("451 4.3.0 {error}")))
+    }
+
+    /// A host has not got it, and did not refuse it either: for good where no host takes such a message.
+    pub(crate) fn not_tried(why: Why) -> Self {
+        let status = match why {
+            Why::Unsupported(Keyword::SmtpUtf8) => (5, 6, 7),
+            // RFC 8689 §4.2.1.
+            Why::Unsupported(Keyword::RequireTls) | Why::NotUnderTls => (5, 7, 30),
+            Why::Unsupported(_) => (5, 6, 3),
+            Why::TooBig { .. } => (5, 3, 4),
+            Why::BareNewline => (5, 6, 0),
+            _ => return Self::Later(Said::ours((4, 4, 2), format!("451 4.4.2 {why}"))),
+        };
+        let (class, subject, detail) = status;
+        Self::Refused(Said::ours(status, format!("554 {class}.{subject}.{detail} {why}")))
+    }
+}
+
 /// Why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -76,5 +128,11 @@ impl Said {
     /// In our own words.
     pub(crate) fn ours(status: (u8, u16, u16), text: impl Into<String>) -> Self {
         Self { text: text.into(), status, remote: false }
+    }
+    /// In the other host's: with the status that it gave, or that its code means.
+    pub(crate) fn theirs(reply: &ReplyBuf) -> Self {
+        let class = u8::try_from(reply.code() / 100).unwrap_or(4);
+        let given = reply.enhanced().map(|code| (code.class(), code.subject(), code.detail()));
+        Self { text: reply.to_string(), status: given.unwrap_or((class, 0, 0)), remote: true }
     }
 }

@@ -24,6 +24,7 @@ mod queue;
 mod relay;
 mod reload;
 mod scanners;
+mod sending;
 mod settings;
 mod submission;
 mod users;

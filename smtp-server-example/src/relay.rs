@@ -1,0 +1,195 @@
+//! The way to other hosts: from a delivery to the hosts of its domain, one after another.
+//!
+//! ```text
+//!  Job --> Router: hosts and addresses, best first --> Hosts: a connection, kept or new --> Message: one transaction
+//!                                                         |  no connection, 4yz              |  an outcome each
+//!                                                         v                                  v
+//!                                                      the next address                    Ledger --> Report
+//! ```
+//!
+//! An answer of 5yz about the message is final; 4yz, or a host that can't be talked to, leads to the next host. What may
+//! have been taken goes to no other host. The sender stays what it was, also where an alias leads here.
+
+mod hosts;
+mod ledger;
+mod settings;
+mod transmit;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smtp_proto::wire::ehlo::Keyword;
+use smtp_tokio::client::{CloseReason, Lease, Why};
+use smtp_tokio::{ClientConfig, Outcome as Sent};
+
+use self::hosts::{Hosts, Target};
+use self::ledger::Ledger;
+pub(crate) use self::settings::RelaySettings;
+use self::transmit::Message;
+use crate::dns::{Lookup, NoRoute, Router};
+use crate::queue::{Job, Outcome, Reach, Report, Said, Spool, Transport};
+use crate::store::RealDisk;
+
+/// How often a message goes out again at once where a kept connection was gone, or a host takes it for fewer recipients
+/// at a time.
+const AT_ONCE: usize = 5;
+
+/// Carries mail to other hosts.
+#[derive(Debug)]
+pub(crate) struct Relay<L> {
+    router: Router<L>,
+    hosts: Hosts,
+    spool: Spool<RealDisk>,
+}
+
+/// One delivery on its way.
+struct Attempt<'a> {
+    job: &'a Arc<Job>,
+    spool: &'a Spool<RealDisk>,
+    ledger: Ledger,
+    /// Once it was looked at.
+    message: Option<Message>,
+    report: Report,
+    reached: bool,
+}
+
+impl<L: Lookup> Relay<L> {
+    pub(crate) fn new(
+        router: Router<L>,
+        config: ClientConfig,
+        settings: RelaySettings,
+        spool: Spool<RealDisk>,
+    ) -> Self {
+        Self { router, hosts: Hosts::new(config, settings), spool }
+    }
+
+    async fn deliver_all(&self, job: &Arc<Job>) -> Report {
+        let began = Instant::now();
+        let route = match self.router.route(job.route.as_str()).await {
+            Ok(route) => route,
+            Err(no_route) => return nowhere(job, &no_route),
+        };
+        let mut attempt = Attempt::new(job, &self.spool);
+        attempt.report.delays.dns = Some(began.elapsed());
+        let targets = self.hosts.targets(&route, job.envelope.requiretls);
+        for (at, target) in targets.iter().enumerate() {
+            let elsewhere = targets[at + 1..].iter().any(|other| other.family() != target.family());
+            attempt.visit(&self.hosts, target, elsewhere).await;
+        }
+        attempt.finish()
+    }
+}
+
+impl<'a> Attempt<'a> {
+    fn new(job: &'a Arc<Job>, spool: &'a Spool<RealDisk>) -> Self {
+        let report = Report { phase: Some("connect".to_owned()), ..Report::default() };
+        Self { job, spool, ledger: Ledger::new(job), message: None, report, reached: false }
+    }
+
+    /// Tries one address with all that are open.
+    async fn visit(&mut self, hosts: &Hosts, target: &Target, elsewhere: bool) {
+        for _ in 0..AT_ONCE {
+            let to = self.ledger.pending(target.family());
+            if to.is_empty() {
+                return;
+            }
+            let began = Instant::now();
+            let connected = hosts.connect(target).await;
+            *self.report.delays.connect.get_or_insert_default() += began.elapsed();
+            self.talks_to(target);
+            let lease = match connected {
+                Ok(lease) => lease,
+                Err(failure) => {
+                    if !self.reached {
+                        self.report.reach = Reach::Unreachable(failure.said().text.clone());
+                    }
+                    return self.ledger.host_failed(target.family(), &failure);
+                }
+            };
+            if !self.send(lease, target, &to, elsewhere).await {
+                return;
+            }
+        }
+    }
+
+    fn talks_to(&mut self, target: &Target) {
+        self.report.mx = Some(target.name.clone());
+        self.report.ip = Some(target.address.ip().to_string());
+        self.report.tls = None;
+    }
+
+    /// Sends over a connection. Whether to try again at once.
+    async fn send(&mut self, mut lease: Lease, target: &Target, to: &[usize], elsewhere: bool) -> bool {
+        (self.reached, self.report.reach) = (true, Reach::Reached);
+        let session = lease.session();
+        self.report.tls = session.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher));
+        let reports = session.offers(Keyword::Dsn);
+        if self.message.is_none() {
+            match Message::open(self.job, self.spool).await {
+                Ok(message) => self.message = Some(message),
+                Err(error) => {
+                    lease.give_back();
+                    self.ledger.settle(&Outcome::unreadable(&error));
+                    return false;
+                }
+            }
+        }
+        let Some(message) = &self.message else { return false };
+        let began = Instant::now();
+        let sent = message.transmit(&mut lease, to).await;
+        *self.report.delays.data.get_or_insert_default() += began.elapsed();
+        self.report.phase = sent.phase.map(str::to_owned).or(self.report.phase.take());
+        self.report.transcript = Some(sent.transcript);
+        let is_stale =
+            |sent: &Sent| lease.is_reused() && matches!(sent, Sent::NotTried(Why::Closed(CloseReason::Idle)));
+        let mut again = false;
+        let all_limited = sent.outcomes.iter().all(is_limited);
+        for (at, outcome) in to.iter().zip(sent.outcomes) {
+            if is_stale(&outcome) || is_limited(&outcome) && !all_limited {
+                again = true;
+            } else {
+                self.ledger.note(*at, outcome, reports, target.family(), elsewhere);
+            }
+        }
+        if let Some(error) = sent.unreadable {
+            self.ledger.settle(&Outcome::unreadable(&error));
+            again = false;
+        }
+        lease.give_back();
+        again
+    }
+
+    fn finish(mut self) -> Report {
+        self.report.outcomes = self.ledger.finish();
+        self.report
+    }
+}
+
+const fn is_limited(sent: &Sent) -> bool {
+    matches!(sent, Sent::NotTried(Why::Limits))
+}
+
+/// There is no host, now or for good.
+fn nowhere(job: &Job, no_route: &NoRoute) -> Report {
+    let said = Said::ours(no_route.why.status(), no_route.to_string());
+    let (outcome, reach) = if no_route.why.is_permanent() {
+        (Outcome::Refused(said), Reach::Reached)
+    } else {
+        let why = said.text.clone();
+        (Outcome::Later(said), Reach::Unreachable(why))
+    };
+    let outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, outcome.clone())).collect();
+    Report { outcomes, reach, phase: Some("dns".to_owned()), ..Report::default() }
+}
+
+impl<L: Lookup + 'static> Transport for Relay<L> {
+    fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
+        Box::pin(async move { self.deliver_all(&job).await })
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.hosts.close_idle())
+    }
+}

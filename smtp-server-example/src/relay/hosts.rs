@@ -1,0 +1,183 @@
+//! Connections to hosts, kept for the next message.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use smtp_tokio::client::{CloseReason, ConnectError, Lease, Wait};
+use smtp_tokio::{Client, ClientConfig, Pool, ReplyBuf, TlsPolicy};
+
+use super::ledger::{Family, HostFailure};
+use super::settings::{MxTls, RelaySettings};
+use crate::dns::Route;
+use crate::queue::Said;
+
+/// Pools that are kept though nothing goes over them; one without connections is some hundred octets.
+const POOLS: usize = 1_000;
+
+/// One address of one host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    pub(super) tls: TlsPolicy,
+}
+
+impl Target {
+    pub(super) const fn family(&self) -> Family {
+        match self.address {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        }
+    }
+}
+
+/// Everybody's connections.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    config: Arc<ClientConfig>,
+    settings: RelaySettings,
+    pools: Mutex<HashMap<Target, Pool>>,
+}
+
+impl Hosts {
+    pub(super) fn new(config: ClientConfig, settings: RelaySettings) -> Self {
+        let answer = Duration::from_secs(settings.answer_seconds);
+        let config = config.timeouts(|waits| {
+            for wait in [&mut waits.greeting, &mut waits.hello, &mut waits.mail, &mut waits.rcpt] {
+                *wait = answer;
+            }
+            waits.data_init = waits.data_init.min(answer);
+            waits.data_block = waits.data_block.min(answer);
+            waits.data_end = Duration::from_secs(settings.final_answer_seconds);
+        });
+        Self { config: Arc::new(config), settings, pools: Mutex::default() }
+    }
+
+    /// The addresses of a route, in the order in which they are tried. Those of a family that we have no address to send
+    /// from are left out.
+    pub(super) fn targets(&self, route: &Route, must_be_verified: bool) -> Vec<Target> {
+        let tls = match self.settings.tls {
+            _ if must_be_verified => TlsPolicy::Required,
+            MxTls::Off => TlsPolicy::None,
+            MxTls::Opportunistic => TlsPolicy::Opportunistic,
+            MxTls::Required => TlsPolicy::Required,
+        };
+        let of_host = |host: &crate::dns::Host| {
+            let name = host.name.clone();
+            let usable = host.addresses.iter().filter(|address| self.has_source(**address));
+            usable
+                .map(|address| Target {
+                    name: name.clone(),
+                    address: SocketAddr::new(*address, self.settings.port),
+                    tls,
+                })
+                .collect::<Vec<_>>()
+        };
+        route.hosts.iter().flat_map(of_host).collect()
+    }
+
+    fn has_source(&self, to: IpAddr) -> bool {
+        self.settings.source_addresses.is_empty() || self.source(to).is_some()
+    }
+
+    fn source(&self, to: IpAddr) -> Option<IpAddr> {
+        self.settings.source_addresses.iter().copied().find(|from| from.is_ipv4() == to.is_ipv4())
+    }
+
+    /// A connection to an address. Where TLS is for the asking and breaks, a new one in clear (RFC 7435).
+    pub(super) async fn connect(&self, target: &Target) -> Result<Lease, HostFailure> {
+        match self.pool(target).lease().await {
+            Err(error) if target.tls == TlsPolicy::Opportunistic && is_of_tls(&error) => {
+                let clear = Target { tls: TlsPolicy::None, ..target.clone() };
+                self.pool(&clear).lease().await.map_err(|error| failure(&error))
+            }
+            made => made.map_err(|error| failure(&error)),
+        }
+    }
+
+    fn pool(&self, target: &Target) -> Pool {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if pools.len() >= POOLS && !pools.contains_key(target) {
+            pools.retain(|_, pool| {
+                let stats = pool.stats();
+                stats.idle + stats.busy + stats.waiting > 0
+            });
+        }
+        pools.entry(target.clone()).or_insert_with(|| self.new_pool(target)).clone()
+    }
+
+    fn new_pool(&self, target: &Target) -> Pool {
+        let name = target.name.trim_start_matches('[').trim_end_matches(']');
+        let mut connect = Client::to(target.address.to_string(), Arc::clone(&self.config))
+            .tls(target.tls)
+            .server_name(name)
+            .connect_timeout(Duration::from_secs(self.settings.connect_seconds));
+        if let Some(source) = self.source(target.address.ip()) {
+            connect = connect.local_addr(source);
+        }
+        Pool::to(connect)
+            .connections(self.settings.connections_per_host)
+            .messages_each(self.settings.messages_per_connection)
+            .idle(Duration::from_secs(self.settings.idle_seconds))
+            .build()
+    }
+
+    /// Says QUIT wherever nothing is going on.
+    pub(super) async fn close_idle(&self) {
+        let pools: Vec<_> =
+            self.pools.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        futures_util::future::join_all(pools.iter().map(Pool::close_idle)).await;
+    }
+}
+
+/// Whether STARTTLS broke the connection where it was not refused: without a handshake, or without an end of one.
+fn is_of_tls(error: &ConnectError) -> bool {
+    use smtp_tokio::client::Sent;
+    match error {
+        ConnectError::Tls(_) => true,
+        ConnectError::Closed { reason, .. } => matches!(
+            reason,
+            CloseReason::TlsFailed
+                | CloseReason::PeerGone(Sent::StartTls)
+                | CloseReason::Timeout(Wait::StartTls | Wait::Handshake)
+        ),
+        _ => false,
+    }
+}
+
+/// Why there is no connection, and for how long that is likely.
+fn failure(error: &ConnectError) -> HostFailure {
+    let ours = |status: (u8, u16, u16), text: String| {
+        let (class, subject, detail) = status;
+        HostFailure::Now(Said::ours(status, format!("451 {class}.{subject}.{detail} {text}")))
+    };
+    match error {
+        ConnectError::Closed { reason, reply: Some(reply) } if !reply.is_positive() => said(*reason, reply),
+        ConnectError::Unreachable { address, source } => {
+            ours((4, 4, 1), format!("No connection to {address}: {source}"))
+        }
+        ConnectError::NoStartTls(_) | ConnectError::StartTlsRefused(_) => {
+            ours((4, 7, 4), format!("TLS is required: {error}"))
+        }
+        ConnectError::Tls(source) => ours((4, 7, 5), format!("TLS is required: {source}")),
+        // Whatever is wrong with the credentials is ours to put right; no mail comes back for it.
+        ConnectError::AuthFailed { reply, .. } => {
+            HostFailure::Now(Said { status: (4, 7, 8), ..Said::theirs(reply) })
+        }
+        ConnectError::Auth(_) => ours((4, 7, 0), error.to_string()),
+        _ => ours((4, 4, 2), error.to_string()),
+    }
+}
+
+fn said(reason: CloseReason, reply: &ReplyBuf) -> HostFailure {
+    match reason {
+        CloseReason::Unwelcome(556) => HostFailure::NoMail(Said::theirs(reply)),
+        CloseReason::Unwelcome(_) | CloseReason::HelloRefused(_) if reply.is_permanent() => {
+            HostFailure::Always(Said::theirs(reply))
+        }
+        _ if reply.is_permanent() => HostFailure::Now(Said { status: (4, 4, 2), ..Said::theirs(reply) }),
+        _ => HostFailure::Now(Said::theirs(reply)),
+    }
+}

@@ -1,0 +1,217 @@
+//! One message over one connection.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use smtp_proto::limits;
+use smtp_proto::wire::ehlo::Keyword;
+use smtp_proto::wire::params::{Body, MailParamsBuf, RcptParamsBuf, Ret};
+use smtp_tokio::client::{ClientStep, Recipient, Sent as Command};
+use smtp_tokio::{Client, Envelope, MailboxBuf, Outcome as Sent, ReversePath};
+use tokio::io::AsyncReadExt;
+
+use crate::queue::{BodyType, Feed, Job, Rcpt, Seen, Spool, look};
+use crate::store::RealDisk;
+
+/// Longest transcript that is kept.
+const TRANSCRIPT: usize = 2_048;
+
+/// What went over a connection.
+#[derive(Debug)]
+pub(super) struct Transmitted {
+    /// In the order of the recipients.
+    pub(super) outcomes: Vec<Sent>,
+    /// What was answered last.
+    pub(super) phase: Option<&'static str>,
+    /// What the host said, and to what.
+    pub(super) transcript: String,
+    /// The message could not be read to its end, and so has not got one.
+    pub(super) unreadable: Option<io::Error>,
+}
+
+/// A message to be sent.
+pub(super) struct Message {
+    job: Arc<Job>,
+    spool: Spool<RealDisk>,
+    seen: Seen,
+}
+
+impl Message {
+    /// Looks at all of it, so that one that is damaged is noticed before a host is told of it.
+    pub(super) async fn open(job: &Arc<Job>, spool: &Spool<RealDisk>) -> io::Result<Self> {
+        let (there, at) = (Arc::clone(job), spool.clone());
+        let looking = tokio::task::spawn_blocking(move || look(read(&at, &there)?, there.body.is_in_row()));
+        let seen = looking.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))?;
+        Ok(Self { job: Arc::clone(job), spool: spool.clone(), seen })
+    }
+
+    /// Sends it to those of its recipients.
+    pub(super) async fn transmit(&self, client: &mut Client, to: &[usize]) -> Transmitted {
+        let offers = |keyword| client.session().offers(keyword);
+        let (dsn, utf8) = (offers(Keyword::Dsn), offers(Keyword::SmtpUtf8));
+        let envelope = &self.job.envelope;
+        let mail =
+            if dsn { mail_params(envelope.ret, envelope.envid.as_deref()) } else { MailParamsBuf::new() };
+        let to: Vec<_> = to.iter().filter_map(|at| self.job.rcpts.get(*at)).collect();
+        let params: Vec<_> =
+            to.iter().map(|rcpt| if dsn { rcpt_params(rcpt, utf8) } else { RcptParamsBuf::new() }).collect();
+        let mailboxes: Vec<Option<MailboxBuf>> = to.iter().map(|rcpt| rcpt.address.parse().ok()).collect();
+        let recipients: Vec<_> = mailboxes
+            .iter()
+            .zip(&params)
+            // INVARIANT: it was one when the message came, so that none is left out.
+            .filter_map(|(mailbox, params)| Some(Recipient::new(mailbox.as_ref()?).params(params)))
+            .collect();
+        let sender = format!("<{}>", envelope.sender);
+        let sender = ReversePath::parse(sender.as_bytes()).unwrap_or(ReversePath::Null);
+        let mut sent = Envelope::new(sender).to(&recipients).params(&mail);
+        if envelope.body_type == BodyType::Binary && self.seen.survey.needs_binarymime() {
+            sent = sent.body(Body::BinaryMime);
+        }
+        sent = sent.surveyed(&self.seen.survey).rewinds();
+        if envelope.requiretls {
+            sent = sent.require_tls();
+        }
+        self.converse(client, &sent).await
+    }
+
+    async fn converse(&self, client: &mut Client, envelope: &Envelope<'_>) -> Transmitted {
+        let mut done =
+            Transmitted { outcomes: Vec::new(), phase: None, transcript: String::new(), unreadable: None };
+        let mut begun = false;
+        let mut content = Content::default();
+        while let Ok(Some(step)) = client.next().await {
+            match step {
+                ClientStep::Ready(ready) if !begun => {
+                    begun = true;
+                    // Why not is among the outcomes.
+                    if ready.send(envelope).is_err() {
+                        break;
+                    }
+                }
+                ClientStep::Ready(_) | ClientStep::Close(_) => break,
+                ClientStep::Reply { to, reply } => {
+                    done.phase = Some(phase(to));
+                    note(&mut done.transcript, to, &reply.to_string());
+                }
+                ClientStep::Content(mut body) => {
+                    if let Err(error) = content.fill(body.round(), || self.feed()).await {
+                        body.abandon();
+                        done.unreadable = Some(error);
+                        continue;
+                    }
+                    let taken = body.write(content.rest());
+                    content.start += taken;
+                    if content.is_over {
+                        self.job.flight.before_dot();
+                        body.finish();
+                    }
+                }
+                _ => {}
+            }
+        }
+        done.outcomes = client.session().outcomes().collect();
+        if !begun {
+            let reason = client.session().close_reason().unwrap_or(smtp_tokio::client::CloseReason::Idle);
+            done.outcomes =
+                vec![Sent::NotTried(smtp_tokio::client::Why::Closed(reason)); envelope.recipients().len()];
+        }
+        done
+    }
+
+    fn feed(&self) -> Feed {
+        let (spool, job) = (self.spool.clone(), Arc::clone(&self.job));
+        match &self.seen.whole {
+            Some(whole) => {
+                let whole = whole.clone();
+                Feed::start(move || Ok(io::Cursor::new(whole)))
+            }
+            None => Feed::start(move || read(&spool, &job)),
+        }
+    }
+}
+
+/// The content on its way, from its begin in each transaction.
+#[derive(Default)]
+struct Content {
+    round: Option<u32>,
+    feed: Option<Feed>,
+    slice: Vec<u8>,
+    start: usize,
+    end: usize,
+    is_over: bool,
+}
+
+impl Content {
+    /// Has something to write, or is over.
+    async fn fill(&mut self, round: u32, open: impl FnOnce() -> Feed) -> io::Result<()> {
+        if self.round != Some(round) {
+            *self = Self { round: Some(round), feed: Some(open()), ..Self::default() };
+        }
+        if self.start < self.end || self.is_over {
+            return Ok(());
+        }
+        self.slice.resize(limits::CONTENT_ROOM, 0);
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        (self.start, self.end) = (0, feed.read(&mut self.slice).await?);
+        self.is_over = self.end == 0;
+        Ok(())
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.slice[self.start..self.end]
+    }
+}
+
+/// A message as the next host gets it: what we put on top, then what was taken. The last octets of what is not what was
+/// taken are an error.
+fn read(spool: &Spool<RealDisk>, job: &Job) -> io::Result<impl Read + use<>> {
+    Ok(Read::chain(io::Cursor::new(job.prefix.clone()), spool.read(&job.body)?))
+}
+
+/// RET and ENVID as they came. What can't be said is left out.
+fn mail_params(ret: Option<Ret>, envid: Option<&str>) -> MailParamsBuf {
+    let mut params = MailParamsBuf::new();
+    if let Some(ret) = ret {
+        params = params.ret(ret);
+    }
+    if let Some(envid) = envid {
+        // INVARIANT: it was one when the message came.
+        let _ = params.set("ENVID", Some(envid));
+    }
+    params
+}
+
+/// NOTIFY and ORCPT as they came.
+fn rcpt_params(rcpt: &Rcpt, utf8: bool) -> RcptParamsBuf {
+    let mut params = RcptParamsBuf::new();
+    if let Some(notify) = rcpt.notify {
+        params = params.notify(notify);
+    }
+    if let Some(orcpt) = &rcpt.orcpt {
+        let mut with = params.clone();
+        // An address in UTF-8 can only be told to who takes that; for its own sake no mail comes back.
+        if with.set("ORCPT", Some(orcpt)).is_ok() && (utf8 || !with.as_params().needs_smtputf8()) {
+            params = with;
+        }
+    }
+    params
+}
+
+const fn phase(to: Command) -> &'static str {
+    match to {
+        Command::Mail => "mail",
+        Command::Rcpt(_) => "rcpt",
+        Command::Data => "data",
+        Command::Chunk | Command::Content(_) => "content",
+        _ => "session",
+    }
+}
+
+fn note(transcript: &mut String, to: Command, reply: &str) {
+    let room = TRANSCRIPT.saturating_sub(transcript.len());
+    let line = format!("{to}: {}\n", reply.escape_debug());
+    if line.len() <= room {
+        transcript.push_str(&line);
+    }
+}
