@@ -18,6 +18,7 @@ mod lmtp;
 mod login;
 mod mailboxes;
 mod neighbours;
+mod nine_steps;
 mod octets;
 mod peers;
 mod queue;

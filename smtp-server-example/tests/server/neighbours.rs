@@ -240,6 +240,12 @@ pub(crate) fn is_root() -> bool {
 /// A validating resolver that has `zones` from the server at `authority`. Of each it is told a key that nothing is
 /// signed with if it is to be bogus, and that it is not signed otherwise. None if Unbound is missing and may be.
 pub(crate) fn unbound(authority: SocketAddr, zones: &[(&str, bool)]) -> Option<Neighbour> {
+    let zones: Vec<_> = zones.iter().map(|(name, bogus)| (*name, authority, *bogus)).collect();
+    resolver(&zones)
+}
+
+/// The same, with the server that each zone is had from.
+pub(crate) fn resolver(zones: &[(&str, SocketAddr, bool)]) -> Option<Neighbour> {
     let mut command = peer("unbound")?;
     let (folder, address) = (TempDir::new().unwrap(), free_address());
     let mut settings = format!(
@@ -250,14 +256,14 @@ pub(crate) fn unbound(authority: SocketAddr, zones: &[(&str, bool)]) -> Option<N
         address.port(),
         folder.path().display(),
     );
-    for (name, bogus) in zones {
+    for (name, _, bogus) in zones {
         settings.push_str(&match bogus {
             true => format!("  trust-anchor: \"{name}. DS 12345 13 2 {}\"\n", "AB".repeat(32)),
             false => format!("  domain-insecure: \"{name}\"\n"),
         });
         settings.push_str(&format!("  local-zone: \"{name}.\" nodefault\n"));
     }
-    for (name, _) in zones {
+    for (name, authority, _) in zones {
         let authority = format!("{}@{}", authority.ip(), authority.port());
         settings.push_str(&format!("stub-zone:\n  name: \"{name}\"\n  stub-addr: {authority}\n"));
     }
