@@ -4,13 +4,15 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
+use super::output::Output;
 use super::session::{ClientSession, Heard, Phase};
 use super::step::{CloseReason, Ready, Sent};
 use crate::limits;
+use crate::sasl::Mechanism;
 use crate::sasl::client::{
     Answer, Credentials, Exchange, Failure, Inputs, NoMechanism, StartError, Trust, select,
 };
-use crate::sasl::{Bindings, Mechanism};
+use crate::server::TlsInfo;
 use crate::wire::base64::{self, Base64};
 
 /// Why AUTH can't be said. Nothing was sent.
@@ -54,7 +56,7 @@ impl Ready<'_> {
         }
         let offered: Vec<Mechanism> =
             session.extensions().map(|offer| offer.auth().collect()).unwrap_or_default();
-        let bindings = session.bindings();
+        let bindings = session.tls().map(TlsInfo::bindings).unwrap_or_default();
         let mechanism = select(offered.iter().copied(), credentials, &bindings, trust)?;
         let mut inputs =
             Inputs::new(random, offered).bindings(bindings).min_iterations(session.config.min_iterations);
@@ -97,20 +99,10 @@ impl ClientSession {
         }
     }
 
-    fn bindings(&self) -> Bindings {
-        let (mut bindings, Some(tls)) = (Bindings::new(), self.tls()) else { return Bindings::new() };
-        if let Some(exporter) = tls.exporter.as_deref().and_then(|octets| octets.try_into().ok()) {
-            bindings = bindings.exporter(exporter);
-        }
-        match &tls.server_end_point {
-            Some(hash) => bindings.end_point(hash),
-            None => bindings,
-        }
-    }
-
     /// Writes AUTH with its initial response, or returns that for later where the line would be too long for it
     /// (RFC 4954 §4).
     fn say_auth(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
+        self.output.begin_secret(limits::COMMAND_LINE_WRITTEN);
         self.output.extend_from_slice(b"AUTH ");
         self.output.extend_from_slice(mechanism.as_str().as_bytes());
         let mut late = None;
@@ -118,7 +110,7 @@ impl ClientSession {
             Some([]) => self.output.extend_from_slice(b" ="),
             Some(octets) if fits(mechanism, octets) => {
                 self.output.extend_from_slice(b" ");
-                base64::encode(octets, &mut self.output);
+                base64::encode(octets, self.output.octets());
             }
             Some(octets) => late = Some(Zeroizing::new(octets.to_vec())),
             None => {}
@@ -208,7 +200,8 @@ fn fits(mechanism: Mechanism, initial: &[u8]) -> bool {
     around + base64::encoded_len(initial.len()) <= limits::COMMAND_LINE_WRITTEN
 }
 
-fn put_line(out: &mut bytes::BytesMut, octets: &[u8]) {
-    base64::encode(octets, out);
+fn put_line(out: &mut Output, octets: &[u8]) {
+    out.begin_secret(base64::encoded_len(octets.len()) + b"\r\n".len());
+    base64::encode(octets, out.octets());
     out.extend_from_slice(b"\r\n");
 }

@@ -49,6 +49,7 @@ mod job;
 #[cfg(doctest)]
 mod misuse;
 mod outcome;
+mod output;
 mod pool;
 mod session;
 mod step;

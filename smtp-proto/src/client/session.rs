@@ -8,6 +8,7 @@ use super::auth::Login;
 use super::config::ClientConfig;
 use super::job::{Fate, Job, Next};
 use super::outcome::{Outcome, Why};
+use super::output::Output;
 use super::step::{Challenge, ClientStep, CloseReason, ContentWriter, Ready, Sent};
 use super::waits::Wait;
 use crate::io::Input;
@@ -89,7 +90,7 @@ impl Heard {
 /// [`ClientStep`] after another from [`next`](Self::next).
 pub struct ClientSession {
     pub(crate) config: Arc<ClientConfig>,
-    pub(crate) output: BytesMut,
+    pub(crate) output: Output,
     pub(crate) collector: ReplyCollector,
     pub(crate) phase: Phase,
     pub(crate) extensions: Option<Box<Extensions>>,
@@ -130,7 +131,7 @@ impl ClientSession {
     pub fn new(config: impl Into<Arc<ClientConfig>>, now: Time) -> Self {
         Self {
             config: config.into(),
-            output: BytesMut::new(),
+            output: Output::default(),
             collector: ReplyCollector::new(),
             phase: Phase::Greeting,
             extensions: None,
@@ -176,9 +177,9 @@ impl ClientSession {
         Self { tls, ..Self::new(config, now) }
     }
 
-    /// Octets to be written.
+    /// Octets to be written. What AUTH sends is wiped from its memory at the next [`needs`](Self::needs) after it is out.
     pub const fn output(&mut self) -> &mut BytesMut {
-        &mut self.output
+        self.output.octets()
     }
 
     /// How large the receive buffer should be now, in octets; 0 where nothing is read.
@@ -194,6 +195,7 @@ impl ClientSession {
     /// server that can't get rid of its answers takes no commands.
     pub fn needs(&mut self, input: &Input<'_>, now: Time) -> Need {
         self.now = self.now.max(now);
+        self.output.wipe();
         let need = self.need(!input.rest().is_empty());
         self.set_deadline(need);
         need
@@ -379,7 +381,7 @@ impl ClientSession {
             self.phase = Phase::Content;
         }
         self.eof = true;
-        self.output.clear();
+        self.output.discard();
     }
 
     fn close_at_eof(&mut self) {
@@ -414,7 +416,7 @@ impl ClientSession {
 
     fn finish(&mut self, reason: CloseReason) {
         self.job.settle_open(Fate::NotTried(Why::Closed(reason)));
-        self.output.clear();
+        self.output.discard();
         self.login = None;
         self.closed = Some(reason);
         self.phase = Phase::Closing(reason);
@@ -430,7 +432,7 @@ impl ClientSession {
     }
 
     pub(crate) fn write(&mut self, command: &Command<'_>) {
-        command.write(&mut self.output);
+        command.write(&mut *self.output);
     }
 
     /// Whether the server offers `keyword`, and it is not ignored.

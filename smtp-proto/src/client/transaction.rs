@@ -233,7 +233,7 @@ impl ClientSession {
         } else {
             // Room for some dots, so that the buffer seldom grows twice.
             self.output.reserve(piece.len() + piece.len() / 16 + 16);
-            let put = self.job.encoder.put(piece, &mut self.output);
+            let put = self.job.encoder.put(piece, &mut *self.output);
             if put != Ok(piece.len()) {
                 self.contradict(Contradiction::BareNewline.into());
                 return octets.len();
