@@ -116,13 +116,20 @@ impl Server {
 
     /// Waits for a line of the log that holds `part`.
     pub(crate) fn line(&self, part: &str) -> String {
-        let until = Instant::now() + PATIENCE;
+        self.lines_to(part).pop().unwrap_or_default()
+    }
+
+    /// The lines of the log from the one that was looked at last to the next that holds `part`, which it waits for.
+    pub(crate) fn lines_to(&self, part: &str) -> Vec<String> {
+        let (until, mut seen) = (Instant::now() + PATIENCE, Vec::new());
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(part) => return line,
-                Ok(_) => {}
+                Ok(line) => seen.push(line),
                 Err(error) => panic!("no line with `{part}`: {error}"),
+            }
+            if seen.last().is_some_and(|line| line.contains(part)) {
+                return seen;
             }
         }
     }
@@ -299,6 +306,27 @@ impl Client {
     pub(crate) fn say(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n").as_bytes());
         self.reply()
+    }
+
+    /// [`say`](Self::say) to a server that may have closed: nothing then.
+    pub(crate) fn say_unless_closed(&mut self, line: &str) -> String {
+        self.send_if_open(format!("{line}\r\n").as_bytes());
+        self.reply()
+    }
+
+    /// [`send`](Self::send) to a server that may have closed.
+    pub(crate) fn send_if_open(&mut self, octets: &[u8]) {
+        let _ = self.stream.get_mut().write_all(octets);
+    }
+
+    /// The next reply, if it comes within `limit`.
+    pub(crate) fn reply_within(&mut self, limit: Duration) -> Option<String> {
+        self.stream.get_ref().set_read_timeout(Some(limit)).unwrap();
+        let is_silence =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+        let is_there = !self.stream.fill_buf().is_err_and(|error| is_silence(&error));
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        is_there.then(|| self.reply())
     }
 
     /// Sends lines one by one; each must be answered positively.

@@ -2,7 +2,7 @@
 
 use crate::harness::Server;
 
-const FORMS: &[(&str, &str, &str)] = &[
+pub(crate) const FORMS: &[(&str, &str, &str)] = &[
     ("<u@foreign.example>", "550 5.7.1", "another domain"),
     ("<alice@foreign.example>", "550 5.7.1", "a local part that we know"),
     ("<@example.test:u@foreign.example>", "550 5.7.1", "a source route through us"),
@@ -101,7 +101,8 @@ fn mailboxes_never_leave_the_mail_folder() {
     assert_eq!(tree(server.data.parent().unwrap()), before);
 }
 
-fn tree(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+/// Every file and folder below a folder.
+pub(crate) fn tree(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -5,7 +5,7 @@ use crate::login::{base64, serve};
 use crate::queue::queue;
 
 /// A session of alice, logged in in clear text.
-fn alice(server: &Server) -> Client {
+pub(crate) fn alice(server: &Server) -> Client {
     let mut client = Client::connect(server.address);
     client.send(b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 587\r\n");
     assert!(client.reply().starts_with("220 "));
@@ -14,7 +14,7 @@ fn alice(server: &Server) -> Client {
     client
 }
 
-fn with_alice(folder: &std::path::Path, more: &str) -> Server {
+pub(crate) fn with_alice(folder: &std::path::Path, more: &str) -> Server {
     let server = serve(folder, more);
     crate::users::user(folder, &["passwd", "alice"], "word\n");
     server.line(" users-read ");
@@ -22,7 +22,7 @@ fn with_alice(folder: &std::path::Path, more: &str) -> Server {
 }
 
 /// Submits a message; the reply.
-fn submit(client: &mut Client, message: &[u8]) -> String {
+pub(crate) fn submit(client: &mut Client, message: &[u8]) -> String {
     client.say_all(&["MAIL FROM:<alice@example.test>", "RCPT TO:<bob@example.test>", "DATA"]);
     client.send(&crate::harness::stuffed(message));
     client.reply()
