@@ -53,7 +53,7 @@ pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
         )
         .help("what was done more than 30 days ago is forgotten; what was refused is in the log alone"));
     }
-    messages.sort_by(|a, b| plain(&a["arrived"]).cmp(&plain(&b["arrived"])));
+    messages.sort_by_key(|message| time(&message["arrived"]));
     let stories: Vec<_> = messages.iter().map(story).collect();
     Ok(match trace.json {
         true => format!("{}\n", Value::Array(stories)),
@@ -93,8 +93,8 @@ fn story(message: &Value) -> Value {
     if !message["held"].is_null() {
         events.push(json!({ "event": "held", "at": null, "why": message["held"] }));
     }
-    // What has no time yet comes last; RFC 3339 sorts as text.
-    events.sort_by_key(|event| (event["at"].is_null(), plain(&event["at"])));
+    // What has no time yet comes last. As text, 24.801Z would stand before 24.8Z.
+    events.sort_by_key(|event| (event["at"].is_null(), time(&event["at"])));
     json!({ "id": message["id"], "from": message["from"], "octets": message["octets"], "events": events })
 }
 
@@ -108,10 +108,13 @@ fn event(name: &str, at: &Value, facts: &Value, keys: &[&str]) -> Value {
     Value::Object(event)
 }
 
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
 /// How long an attempt took, in milliseconds.
 fn took(attempt: &Value) -> Value {
-    let time = |key: &str| attempt[key].as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    match (time("began"), time("ended")) {
+    match (time(&attempt["began"]), time(&attempt["ended"])) {
         (Some(began), Some(ended)) => json!(ended.as_millisecond() - began.as_millisecond()),
         _ => Value::Null,
     }
@@ -152,4 +155,24 @@ fn text(story: &Value) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_stand_in_the_order_of_their_times_whatever_their_digits() {
+        let attempt = json!({ "n": 1, "began": "2026-01-02T03:04:24.801Z", "ended": "2026-01-02T03:04:25Z" });
+        let to = json!({ "address": "a@example.org", "state": "accepted", "done": "2026-01-02T03:04:25Z" });
+        let message = json!({
+            "id": "1", "from": "", "octets": 3, "arrived": "2026-01-02T03:04:24.8Z", "held": null,
+            "deliveries": [{ "route": "local", "attempts": [attempt], "to": [to] }],
+        });
+        let story = story(&message);
+        let names: Vec<_> =
+            story["events"].as_array().unwrap().iter().map(|event| plain(&event["event"])).collect();
+        assert_eq!(names, ["taken", "try", "accepted"]);
+        assert_eq!(story["events"][1]["ms"], 199);
+    }
 }
