@@ -27,7 +27,7 @@
 //! | not tried: 421 on the way, or the connection was lost | leaves it: a queue tries later, or elsewhere |
 //! | not tried: no connection | leaves it; [`last_failure`](crate::Pool::last_failure) says why |
 //! | not tried: the server's limits (452 4.5.3, LIMITS) | sends again at once to those it is about |
-//! | not tried: a kept connection had ended while it idled | sends again at once over another one, three times at most |
+//! | not tried: a kept connection had ended while it idled, or ends at MAIL | sends again at once over another one, three times at most |
 //!
 //! | setting | default | why |
 //! |---|---|---|
