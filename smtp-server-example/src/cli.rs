@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Network;
 use crate::queue;
 use crate::scan::At;
+use crate::send::options as send;
 
 /// A mail server.
 ///
@@ -23,6 +24,7 @@ Examples:
   smtp-server-example demo                         try it: no settings, no root
   smtp-server-example config example > mail.toml   begin a settings file
   smtp-server-example serve --config mail.toml     run by it
+  smtp-server-example send --help                  send mail to any server
 
 Exit codes follow sysexits.h: 64 command line, 65 message refused, 66 file missing or unreadable, 68 no such host,
 69 address not available, 73 folder can't be made, 74 reading or writing failed, 75 may work later, 78 settings wrong.";
@@ -31,6 +33,8 @@ Exit codes follow sysexits.h: 64 command line, 65 message refused, 66 file missi
 pub(crate) enum Command {
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(Demo),
+    #[command(after_help = send::EXAMPLES)]
+    Send(Box<send::Send>),
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
     #[command(after_help = CHECK_EXAMPLES)]

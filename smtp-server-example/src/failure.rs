@@ -14,13 +14,13 @@ pub(crate) struct Failure {
 pub(crate) enum Kind {
     /// The command line is wrong.
     Usage = 64,
-    /// A message would be refused.
+    /// A message would be refused, or can't be sent as it is.
     Refused = 65,
     /// A file that was named is missing or can't be read.
     NoInput = 66,
     /// A host does not exist, or takes no mail.
     NoHost = 68,
-    /// An address can't be listened on.
+    /// An address can't be listened on, or nobody listens there, or who does refuses for good.
     Unavailable = 69,
     /// The system refused something that normally works: threads, signals.
     System = 71,
@@ -30,8 +30,14 @@ pub(crate) enum Kind {
     Io = 74,
     /// It may work later.
     TryLater = 75,
+    /// A server does not keep to the protocol.
+    Protocol = 76,
+    /// A server does not let us in.
+    NoPermission = 77,
     /// The settings are wrong.
     Config = 78,
+    /// Ctrl-C: 128 and the number of SIGINT, as shells have it.
+    Interrupted = 130,
 }
 
 impl Failure {

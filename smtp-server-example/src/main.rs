@@ -26,6 +26,7 @@ mod queue_id;
 mod refusal;
 mod relay;
 mod scan;
+mod send;
 mod serve;
 mod session;
 mod store;
@@ -92,6 +93,7 @@ fn run(command: Command) -> Result<(), Failure> {
             print(&config::render(&Config::read(&file)?))
         }
         Command::Scan(scan) => print(&with_log_to(io::stderr(), |log| scan::command::scan(&scan, log))?),
+        Command::Send(send) => send::run(&send),
         Command::Route(route) => print(&dns::command::route(route)?),
         Command::Dns(cli::Dns::Print(command)) => print(&publish::print(&command)?),
         Command::Config(cli::Config::Example) => print(&config::example()),

@@ -30,6 +30,7 @@ mod security_paths;
 mod security_relay;
 mod security_tls;
 mod sending;
+mod sending_by_hand;
 mod settings;
 mod submission;
 mod users;
