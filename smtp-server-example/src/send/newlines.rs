@@ -64,7 +64,7 @@ impl Newlines {
     }
 
     /// How many octets it has more once every line ends in CR LF.
-    pub(crate) const fn to_be_added(&self) -> u64 {
+    pub(crate) const fn to_be_added(self) -> u64 {
         self.lf + self.cr
     }
 

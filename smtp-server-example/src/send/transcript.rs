@@ -11,16 +11,16 @@ use smtp_tokio::trace::{Lines, Transcript};
 use super::unwritable;
 use crate::failure::Failure;
 
+/// What takes the lines of one connection.
+type HandOn = Box<dyn FnMut(&str) + Send + Sync>;
+
 type Sink = Arc<Mutex<Box<dyn Write + Send + Sync>>>;
 
 /// Makes a transcript for each connection, all into one file, `-` for standard output: each line with the number of its
 /// connection, since several are open at a time. Secrets are left out.
 pub(crate) fn to(
     file: &Path,
-) -> Result<
-    impl Fn(&str) -> Transcript<Lines<Box<dyn FnMut(&str) + Send + Sync>>> + Send + Sync + 'static,
-    Failure,
-> {
+) -> Result<impl Fn(&str) -> Transcript<Lines<HandOn>> + Send + Sync + 'static, Failure> {
     let sink: Box<dyn Write + Send + Sync> = match file == Path::new("-") {
         true => Box::new(io::stdout()),
         false => Box::new(File::create(file).map_err(|error| unwritable(file, &error))?),
@@ -29,8 +29,7 @@ pub(crate) fn to(
     Ok(move |to: &str| {
         let (sink, number) = (Arc::clone(&sink), connections.fetch_add(1, Relaxed) + 1);
         write(&sink, format_args!("{number} -- {to}"));
-        let hand_on: Box<dyn FnMut(&str) + Send + Sync> =
-            Box::new(move |line: &str| write(&sink, format_args!("{number} {line}")));
+        let hand_on: HandOn = Box::new(move |line: &str| write(&sink, format_args!("{number} {line}")));
         Transcript::new(Lines::new(hand_on))
     })
 }

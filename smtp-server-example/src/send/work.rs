@@ -231,7 +231,7 @@ async fn hand_over(
 async fn let_go(halt: &mut watch::Receiver<Halt>) {
     if halt.wait_for(|halt| *halt == Halt::Now).await.is_err() {
         // Nobody is left who could say so.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
