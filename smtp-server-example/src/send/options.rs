@@ -20,7 +20,7 @@ use smtp_tokio::TlsPolicy;
 /// it is not known whether the server has the message.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Where the server listens: HOST, HOST:PORT, [IPV6]:PORT or unix:/PATH. Without a port 25, or 587 with --user, or 465 with
+    /// Where the server listens: HOST, HOST:PORT (an IPv6 address in brackets) or unix:/PATH. Without a port 25, or 587 with --user, or 465 with
     /// --tls implicit
     #[arg(long, value_name = "PLACE")]
     pub(crate) server: Server,
