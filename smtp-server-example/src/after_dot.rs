@@ -17,6 +17,9 @@ pub(crate) const LOST: Reply<'static> =
 pub(crate) const LATE: Reply<'static> =
     Reply::new(451, (4, 3, 2), "It took too long to store the message, try again later");
 
+/// The store can't be believed any more: it takes an operator.
+pub(crate) const UNSAFE: Reply<'static> = Reply::new(421, (4, 3, 0), "The queue has failed, try again later");
+
 /// What a session has to remember about the message whose verdict it gives or gave last.
 #[derive(Default)]
 pub(crate) struct AfterDot {

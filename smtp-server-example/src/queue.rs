@@ -19,6 +19,7 @@ mod content;
 mod control;
 mod dsn;
 mod filter;
+mod health;
 mod held;
 mod home;
 mod in_flight;

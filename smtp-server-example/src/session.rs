@@ -11,7 +11,7 @@ use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 use smtp_tokio::Connection;
 
-use crate::after_dot::{AfterDot, Client, LATE, LOST};
+use crate::after_dot::{AfterDot, Client, LATE, LOST, UNSAFE};
 use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER, User};
 use crate::fixups::{Fixups, Given};
@@ -130,6 +130,7 @@ impl Service {
             after_dot.see(&step);
             match step {
                 Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
+                Step::Connect(connect) if self.queue.trouble().is_some() => connect.hang_up(&UNSAFE),
                 Step::Connect(connect) => {
                     // Only now is it known for whom a balancer speaks.
                     visit = self.gate.now().visit(kind, connect.facts().peer().remote());

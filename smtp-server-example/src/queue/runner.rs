@@ -182,6 +182,11 @@ impl Queue {
         &self.writer
     }
 
+    /// Why nothing is taken and nothing delivered, if that is so: what is written may not be there.
+    pub(crate) fn trouble(&self) -> Option<&StoreError> {
+        self.writer.health().trouble()
+    }
+
     pub(crate) const fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -223,14 +228,16 @@ impl Runner {
         while let Ok(effect) = self.events.try_recv() {
             schedule.apply(effect, now);
         }
-        while let Some(turn) = schedule.next(now) {
+        // What can't be stored must not be delivered: it would be delivered again.
+        let may_store = self.shared.writer.health().trouble().is_none();
+        while let Some(turn) = may_store.then(|| schedule.next(now)).flatten() {
             tasks.spawn(Arc::clone(&self.shared).try_one(turn));
         }
         if schedule.running() == 0 {
             // Who waited may be gone.
             self.marks.drain(..).for_each(|mark| mark.send(()).unwrap_or_default());
         }
-        schedule.wakes()
+        schedule.wakes().filter(|_| may_store)
     }
 }
 
@@ -369,7 +376,8 @@ impl Shared {
                 Err(error) => {
                     self.with.log.event("not-stored").field("id", job.envelope.id).field("error", &error);
                     kept = kept || self.keep(&settlement).await;
-                    if matches!(error.kind, Trouble::Closed | Trouble::Wrong) {
+                    let never = self.writer.health().trouble().is_some();
+                    if never || matches!(error.kind, Trouble::Closed | Trouble::Wrong) {
                         return;
                     }
                     tokio::time::sleep(STORE_AGAIN).await;
@@ -451,232 +459,4 @@ fn chance() -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::Pin;
-
-    use tempfile::TempDir;
-
-    use super::super::admin::{Request, asked};
-    use super::super::conformance::message;
-    use super::super::filter::Filter;
-    use super::super::model::NewMessage;
-    use super::super::store::{Order, Store as _, Verb};
-    use super::*;
-
-    /// Panics for recipients named `panic`, dies for `poison`, says that `down` can't be reached, and takes the rest.
-    struct Moody;
-
-    impl Transport for Moody {
-        fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
-            Box::pin(async move {
-                assert!(!job.rcpts[0].address.starts_with("panic@"), "asked to panic");
-                if job.rcpts[0].address.starts_with("poison@") {
-                    std::process::abort();
-                }
-                let down = job.rcpts[0].address.starts_with("down@");
-                let outcome = |rcpt: &super::super::model::Rcpt| {
-                    let reply = "250 ok".to_owned();
-                    (rcpt.id, Outcome::Relayed { reply, reports: false })
-                };
-                let outcomes = if down { Vec::new() } else { job.rcpts.iter().map(outcome).collect() };
-                let reach = if down { Reach::Unreachable("refused".into()) } else { Reach::Reached };
-                Report { outcomes, reach, ..Report::default() }
-            })
-        }
-    }
-
-    struct Running {
-        queue: Queue,
-        stop: watch::Sender<bool>,
-        runner: tokio::task::JoinHandle<()>,
-        thread: WriterThread,
-    }
-
-    const PATIENCE: Duration = Duration::from_secs(30);
-
-    fn start(folder: &TempDir) -> Running {
-        start_in(folder.path())
-    }
-
-    /// A message that comes now, of which nobody is told that it is late.
-    fn recent(to: &[&[&str]]) -> NewMessage {
-        let mut sent = message(to);
-        sent.envelope.arrived = Timestamp::now();
-        sent.envelope.expires = Policy::default().expires(sent.envelope.arrived);
-        sent.deliveries.iter_mut().for_each(|delivery| delivery.warn = None);
-        sent
-    }
-
-    fn start_in(folder: &Path) -> Running {
-        let now = Timestamp::now();
-        let (log, _) = Log::start(io::sink()).unwrap();
-        let with = Surroundings {
-            host: "mx.example.test".into(),
-            policy: Policy::default(),
-            log,
-            ids: Arc::new(QueueIds::new()),
-            way: Arc::new(|address| RouteKey::domain(address.rsplit('@').next().unwrap())),
-            local: Arc::new(Moody),
-            remote: Arc::new(Moody),
-        };
-        let opened =
-            open(folder, "mx.example.test", &Policy::default(), now).unwrap().expect("one at a time");
-        let (queue, runner, thread) = opened.begin(with, now).unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let runner = tokio::spawn(runner.run(stopped, PATIENCE));
-        Running { queue, stop, runner, thread }
-    }
-
-    impl Running {
-        async fn enqueue(&self, to: &[&[&str]]) {
-            let sent = recent(to);
-            self.queue.writer().offer(Change::Enqueue(Box::new(sent))).await.unwrap().release();
-        }
-
-        async fn order(&self, verb: Verb) {
-            let order =
-                Order { verb, filter: Filter::parse(["all"]).unwrap(), now: Timestamp::now(), dry: false };
-            self.queue.writer().make(Change::Order(order)).await.unwrap();
-        }
-
-        /// Each delivery's recipient, state and tries, once all that is due was tried.
-        async fn deliveries(&self) -> Vec<(String, String, u64)> {
-            self.queue.settled().await;
-            let filter = Filter::parse(["all"]).unwrap();
-            let shown = asked(&self.queue.reader, &Request::Show(filter), Timestamp::now()).unwrap();
-            let messages = shown.as_array().unwrap().iter();
-            let deliveries = messages.flat_map(|message| message["deliveries"].as_array().unwrap());
-            let of = |delivery: &serde_json::Value| {
-                let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-                let (to, tries) = (&delivery["to"][0]["address"], delivery["tries"].as_u64().unwrap());
-                (text(to), text(&delivery["state"]), tries)
-            };
-            deliveries.map(of).collect()
-        }
-
-        async fn end(self) {
-            self.stop.send(true).unwrap();
-            self.runner.await.unwrap();
-            drop(self.queue);
-            // Elsewhere, as tasks of this thread may be the ones that are waited for.
-            let finish = move || self.thread.finish(PATIENCE);
-            tokio::task::spawn_blocking(finish).await.unwrap().unwrap();
-        }
-    }
-
-    fn is(to: &str, state: &str, tries: u64) -> (String, String, u64) {
-        (to.to_owned(), state.to_owned(), tries)
-    }
-
-    #[tokio::test]
-    async fn a_delivery_that_panics_waits_and_keeps_nobody_else_from_going() {
-        let folder = TempDir::new().unwrap();
-        let running = start(&folder);
-        running.enqueue(&[&["panic@one.example"], &["b@two.example"]]).await;
-        let want = [is("panic@one.example", "ready", 1), is("b@two.example", "done", 1)];
-        assert_eq!(running.deliveries().await, want);
-        running.end().await;
-        let again = start(&folder);
-        assert_eq!(again.deliveries().await, want, "it waits for its time in the next run, too");
-        again.end().await;
-    }
-
-    #[tokio::test]
-    async fn the_third_panic_leaves_a_delivery_to_the_operator() {
-        let folder = TempDir::new().unwrap();
-        let running = start(&folder);
-        running.enqueue(&[&["panic@one.example"]]).await;
-        for state in ["ready", "ready", "hold"] {
-            assert_eq!(running.deliveries().await[0].1, state);
-            running.order(Verb::Retry).await;
-        }
-        assert_eq!(running.deliveries().await, [is("panic@one.example", "hold", 3)], "it is not retried");
-        running.order(Verb::Release).await;
-        assert_eq!(running.deliveries().await, [is("panic@one.example", "hold", 4)], "as its operator wants");
-        running.end().await;
-    }
-
-    /// What the test below runs in a process of its own: a server that dies of a mail.
-    #[test]
-    #[ignore = "it is run by another test"]
-    fn a_process_that_dies_of_poison() {
-        let Some(folder) = std::env::var_os("QUEUE_WITH_POISON") else { return };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let running = start_in(Path::new(&folder));
-            running.queue.settled().await;
-            running.end().await;
-        });
-    }
-
-    #[tokio::test]
-    async fn a_mail_that_kills_the_process_is_held_after_three_times_and_the_rest_is_delivered() {
-        let folder = TempDir::new().unwrap();
-        let sent = |to: &str| Change::Enqueue(Box::new(recent(&[&[to]])));
-        {
-            let opened = open(folder.path(), "mx.example.test", &Policy::default(), Timestamp::now());
-            let mut store = opened.unwrap().expect("one at a time").store;
-            let mails = ["poison@one.example", "b@two.example", "c@one.example"].map(sent);
-            store.commit(&mails).unwrap().into_iter().for_each(|done| drop(done.unwrap()));
-        }
-        let run = || {
-            let name = "queue::runner::tests::a_process_that_dies_of_poison";
-            let mut run = std::process::Command::new(std::env::current_exe().unwrap());
-            run.args(["--exact", name, "--ignored"]).env("QUEUE_WITH_POISON", folder.path());
-            run.output().unwrap().status.success()
-        };
-        let lives: Vec<_> = (0..4).map(|_| run()).collect();
-        assert_eq!(lives, [false, false, false, true], "it dies of it three times and no more");
-        let running = start(&folder);
-        let deliveries = running.deliveries().await;
-        assert_eq!((deliveries[0].0.as_str(), deliveries[0].1.as_str()), ("poison@one.example", "hold"));
-        let done = |delivery: &(String, String, u64)| delivery.1 == "done" && delivery.2 == 1;
-        assert!(deliveries[1..].iter().all(done), "once each: {deliveries:?}");
-        running.end().await;
-    }
-
-    #[tokio::test]
-    async fn what_makes_no_sense_is_set_aside_and_the_rest_goes() {
-        let folder = TempDir::new().unwrap();
-        let running = start(&folder);
-        running.enqueue(&[&["b@two.example"]]).await;
-        running.deliveries().await;
-        running.end().await;
-        let change = |sql: &str| {
-            let db = rusqlite::Connection::open(folder.path().join("queue.db")).unwrap();
-            db.execute_batch(sql).unwrap();
-        };
-        let damages = [
-            "UPDATE message SET kind = 'nonsense' WHERE msg_id = 2",
-            "UPDATE delivery SET next_at = 9223372036854775807 WHERE msg_id = 3",
-            "UPDATE message SET body_id = NULL WHERE msg_id = 4",
-        ];
-        {
-            let opened = open(folder.path(), "mx.example.test", &Policy::default(), Timestamp::now());
-            let mut store = opened.unwrap().expect("one at a time").store;
-            let mails = ["c@one.example", "d@one.example", "e@one.example", "f@one.example"];
-            let mails = mails.map(|to| Change::Enqueue(Box::new(recent(&[&[to]]))));
-            store.commit(&mails).unwrap();
-        }
-        damages.iter().for_each(|sql| change(sql));
-        let running = start(&folder);
-        let states: Vec<_> = running.deliveries().await.into_iter().map(|(_, state, _)| state).collect();
-        assert_eq!(states, ["done", "hold", "hold", "hold", "done"]);
-        running.end().await;
-    }
-
-    #[tokio::test]
-    async fn what_goes_to_a_host_that_is_down_waits_without_being_tried_in_the_next_run_too() {
-        let folder = TempDir::new().unwrap();
-        let running = start(&folder);
-        running.enqueue(&[&["down@one.example"]]).await;
-        assert_eq!(running.deliveries().await, [is("down@one.example", "ready", 1)]);
-        running.enqueue(&[&["b@one.example"]]).await;
-        assert_eq!(running.deliveries().await[1], is("b@one.example", "ready", 0), "it was not tried");
-        running.end().await;
-        let again = start(&folder);
-        assert_eq!(again.deliveries().await[1], is("b@one.example", "ready", 0));
-        again.end().await;
-    }
-}
+mod tests;

@@ -124,17 +124,21 @@ impl Sqlite {
         std::fs::metadata(name).map_or(0, |meta| meta.len())
     }
 
-    fn write_log_back(&self, at: u64) {
-        if self.log_octets() > at {
-            // Readers may keep it from being complete; then the next one is.
-            let _ = self.db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+    fn write_log_back(&self, at: u64) -> Result<(), StoreError> {
+        if self.log_octets() <= at {
+            return Ok(());
+        }
+        match self.db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).map_err(StoreError::from) {
+            Err(error) if error.kind == Trouble::Io => Err(error),
+            // Readers, or want of room, may keep it from being complete; then the next one is.
+            _ => Ok(()),
         }
     }
 }
 
 impl Store for Sqlite {
     fn commit(&mut self, changes: &[Change]) -> Result<Vec<Result<Effect, StoreError>>, StoreError> {
-        self.write_log_back(LOG_AT_MOST);
+        self.write_log_back(LOG_AT_MOST)?;
         let mut tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut effects = Vec::with_capacity(changes.len());
         for change in changes {
@@ -154,8 +158,8 @@ impl Store for Sqlite {
         Ok(effects)
     }
 
-    fn idle(&mut self) {
-        self.write_log_back(LOG_AT_REST);
+    fn idle(&mut self) -> Result<(), StoreError> {
+        self.write_log_back(LOG_AT_REST)
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
@@ -480,7 +484,7 @@ mod tests {
         }
         let pages = |store: &Sqlite| std::fs::metadata(&store.file).unwrap().len();
         let before = pages(&store);
-        store.idle();
+        store.idle().unwrap();
         assert!(pages(&store) > before + LOG_AT_REST / 2, "the tables' file has it now");
     }
 }

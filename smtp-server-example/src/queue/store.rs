@@ -80,7 +80,7 @@ pub(crate) trait Store: Send + 'static {
     fn commit(&mut self, changes: &[Change]) -> Result<Vec<Result<Effect, StoreError>>, StoreError>;
 
     /// Has time: nothing waits.
-    fn idle(&mut self);
+    fn idle(&mut self) -> Result<(), StoreError>;
 
     /// Notes that everything was ended in order.
     fn close(&mut self) -> Result<(), StoreError>;
