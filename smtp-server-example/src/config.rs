@@ -25,6 +25,7 @@ pub(crate) use self::sections::{
 use crate::blocklists::List;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Checks, Dns};
+use crate::metrics::MetricsSettings;
 use crate::queue::QueueSettings;
 use crate::relay::RelaySettings;
 use crate::scan::ScanSettings as Scan;
@@ -62,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) checks: Checks,
     #[serde(default)]
     pub(crate) scan: Scan,
+    #[serde(default)]
+    pub(crate) metrics: MetricsSettings,
     #[serde(default)]
     pub(crate) blocklist: Vec<List>,
     #[serde(default = "default_listeners")]
@@ -109,6 +112,7 @@ impl Config {
             relay: RelaySettings::default(),
             checks: Checks::default(),
             scan: Scan::default(),
+            metrics: MetricsSettings::default(),
             blocklist: vec![List::new("bl.example.org")],
             listener: default_listeners(),
             domain: vec![Domain { name: "example.test".to_owned(), delivery: Delivery::Maildir }],

@@ -46,6 +46,7 @@ impl Log {
 
     /// One event; the line is written when `event` is dropped.
     pub(crate) fn event(&self, name: &str) -> Event<'_> {
+        crate::metrics::event(name);
         let text = format!("{} {name}", ZonedDateTime::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z"));
         Event { log: self, text }
     }

@@ -19,6 +19,7 @@ mod live;
 mod log;
 mod login;
 mod mailroom;
+mod metrics;
 mod people;
 mod publish;
 mod queue;

@@ -18,6 +18,7 @@ pub(crate) mod command;
 mod content;
 mod control;
 mod dsn;
+mod figures;
 mod filter;
 mod health;
 mod held;

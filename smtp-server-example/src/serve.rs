@@ -12,7 +12,7 @@ use smtp_tokio::tls::rustls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::reload::{Running, Tests};
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::dns::{Ourselves, Resolver, ResolverSettings};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Action, Gate};
@@ -21,6 +21,7 @@ use crate::listen::Door;
 use crate::live::Live;
 use crate::log::Log;
 use crate::mailroom;
+use crate::metrics::{self, Sources};
 use crate::people::People;
 use crate::queue_id::QueueIds;
 use crate::scan::Scanners;
@@ -63,9 +64,16 @@ pub(crate) fn run(
         for listener in &config.listener {
             doors.push(Door::open(&people, listener, tls.as_ref()).await?);
         }
+        let figures = match config.metrics.listen.place() {
+            Some(Place::Tcp(address)) => Some(metrics::bind(*address).await?),
+            _ => None,
+        };
         let text = banner(&doors, &people);
         for door in &doors {
             log.event("listening").field("kind", door.kind).field("address", &door.place);
+        }
+        if let Some(address) = figures.as_ref().and_then(|listener| listener.local_addr().ok()) {
+            log.event("listening").field("kind", "metrics").field("address", address);
         }
         log.event("ready").field("listeners", doors.len());
         if let Some(text) = text {
@@ -96,6 +104,14 @@ pub(crate) fn run(
             source: source.map(Path::to_owned),
             tests,
         });
+        if let Some(listener) = figures {
+            let sources = Sources {
+                people: Arc::clone(&people),
+                queue: mailroom.queue.clone(),
+                doors: running.doors.clone(),
+            };
+            tokio::spawn(metrics::serve(listener, Arc::new(sources)));
+        }
         tokio::spawn(Arc::clone(&running).watch_hang_up(hang_up));
         tokio::spawn(running.watch_users());
         let served = serve_all(doors, &service).await;
@@ -127,7 +143,10 @@ async fn serve_all(doors: Vec<Door>, service: &Arc<Service>) -> Result<(), Failu
     let mut tasks = tokio::task::JoinSet::new();
     for Door { kind, server, .. } in doors {
         let service = Arc::clone(service);
-        tasks.spawn(server.serve(move |connection| Arc::clone(&service).serve(connection, kind)));
+        tasks.spawn(server.serve(move |connection| {
+            metrics::session(kind);
+            Arc::clone(&service).serve(connection, kind)
+        }));
     }
     let mut result = Ok(());
     while let Some(done) = tasks.join_next().await {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use smtp_proto::server::{CloseReason, Facts, Mail, Pending, ReceivedBy, ResetCause, Step};
 use smtp_proto::wire::params::{Body, Orcpt, OrcptAddress, RcptParams, Ret};
 use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
-use smtp_proto::wire::reply::Reply;
+use smtp_proto::wire::reply::{EnhancedCode, Reply};
 use smtp_tokio::Connection;
 
 use crate::after_dot::{AfterDot, Client, LATE, LOST, UNSAFE};
@@ -20,6 +20,7 @@ use crate::held::Held;
 use crate::live::Live;
 use crate::log::{Event, Log};
 use crate::login::Login;
+use crate::metrics;
 use crate::people::{People, random_text};
 use crate::queue::{
     self, BodyType, Envelope, Intake, MOST_HOPS, NewDelivery, NewRcpt, Policy, Queue, RouteKey, Unsure, after,
@@ -135,25 +136,32 @@ impl Service {
                     // Only now is it known for whom a balancer speaks.
                     visit = self.gate.now().visit(kind, connect.facts().peer().remote());
                     match visit.refusal(Stage::Connect, b"").await {
-                        Some(refusal) => connect.hang_up(&refusal.reply()),
-                        None => connect.accept(),
+                        Some(refusal) => connect.hang_up(&metrics::reply(kind, refusal.reply())),
+                        None => {
+                            metrics::code(kind, 220, None);
+                            connect.accept();
+                        }
                     }
                 }
                 Step::Hello(hello) => match visit.refusal(Stage::Hello, hello.name().raw()).await {
-                    Some(refusal) => hello.refuse(&refusal.reply()),
-                    None => hello.accept(),
+                    Some(refusal) => hello.refuse(&metrics::reply(kind, refusal.reply())),
+                    None => {
+                        metrics::code(kind, 250, None);
+                        hello.accept();
+                    }
                 },
                 Step::Mail(mail) => {
                     if let Some(refusal) = visit.refusal(Stage::Mail, mail.facts().hello()).await {
-                        mail.refuse(&refusal.reply());
+                        mail.refuse(&metrics::reply(kind, refusal.reply()));
                         continue;
                     }
                     match self.sender(mail.facts(), mail.sender()) {
                         Ok(()) => {
                             transaction = Some(Transaction::new(kind, &mail));
+                            metrics::code(kind, 250, EnhancedCode::new(2, 1, 0));
                             mail.accept();
                         }
-                        Err(refusal) => mail.refuse(&refusal),
+                        Err(refusal) => mail.refuse(&metrics::reply(kind, refusal)),
                     }
                 }
                 // The core puts MAIL before these. Were it not so, the client would be told 451: that is what a step
@@ -167,10 +175,14 @@ impl Service {
                         };
                         if let Some(refusal) = refusal {
                             open.refused(rcpt.mailbox(), &refusal.reply());
-                            rcpt.refuse(&refusal.reply());
+                            rcpt.refuse(&metrics::reply(kind, refusal.reply()));
                             continue;
                         }
                         let decision = self.recipient(open, rcpt.mailbox(), rcpt.params());
+                        match decision {
+                            Ok(()) => metrics::code(kind, 250, EnhancedCode::new(2, 1, 5)),
+                            Err(refusal) => drop(metrics::reply(kind, refusal)),
+                        }
                         rcpt.decide(decision);
                     }
                 }
@@ -192,8 +204,11 @@ impl Service {
                         self.deliver(whole, &client).await;
                         after_dot.given(whole.unsure.take());
                         match whole.outcome.as_ref().unwrap_or(&NOTHING_STORED) {
-                            Ok(said) => verdict.accept_with(&Reply::clean(250, (2, 0, 0), said)),
-                            Err(refusal) => verdict.refuse(&refusal.reply()),
+                            Ok(said) => {
+                                verdict
+                                    .accept_with(&metrics::reply(kind, Reply::clean(250, (2, 0, 0), said)));
+                            }
+                            Err(refusal) => verdict.refuse(&metrics::reply(kind, refusal.reply())),
                         }
                     }
                 }
@@ -206,6 +221,7 @@ impl Service {
                     let peer = connection.facts().peer().remote();
                     self.log_close(peer, reason);
                 }
+                Step::Answered(answered) => metrics::code(kind, answered.code(), None),
                 other => other.or_default(),
             }
         }

@@ -30,6 +30,20 @@ pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failu
     Ok(Some(Arc::new(made)))
 }
 
+/// When the certificate ends, or the first of those behind it, in seconds of Unix; none if there is none.
+pub(crate) fn ends(tls: &Tls) -> Option<i64> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    let pem = fs::read(&tls.certificate).ok().filter(|_| tls.is_set())?;
+    let chain = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    let end = |der: CertificateDer<'_>| {
+        X509Certificate::from_der(&der).ok().map(|(_, one)| one.validity().not_after.timestamp())
+    };
+    chain.filter_map(end).min()
+}
+
 /// The same for listeners of a kind: other servers are shown no session tickets, which upset some of them.
 pub(crate) fn of_kind(tls: &Arc<rustls::ServerConfig>, kind: ListenerKind) -> Arc<rustls::ServerConfig> {
     if kind != ListenerKind::Mx {

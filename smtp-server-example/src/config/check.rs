@@ -35,6 +35,7 @@ pub(super) fn check(config: &Config) -> Checked {
     auth(config)?;
     (0..config.user.len()).try_for_each(|i| listed_user(config, i))?;
     sending(config)?;
+    metrics(config)?;
     neighbours(config)
 }
 
@@ -149,6 +150,18 @@ fn tls(config: &Config) -> Checked {
         (true, false) => wrong("tls.certificate", "a certificate without its key", "give `key` too"),
         (false, true) => wrong("tls.key", "a key without its certificate", "give `certificate` too"),
         _ => Ok(()),
+    }
+}
+
+fn metrics(config: &Config) -> Checked {
+    match config.metrics.listen.place() {
+        None => Ok(()),
+        Some(Place::Tcp(address)) if address.ip().is_loopback() => Ok(()),
+        Some(_) => wrong(
+            "metrics.listen",
+            "metrics are for this machine alone",
+            "use an address such as 127.0.0.1:9925; a proxy that asks for a password can pass them on",
+        ),
     }
 }
 

@@ -84,6 +84,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// As settings and logs have it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Mx => "mx",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Lmtp => "lmtp",
+        }
+    }
+
     /// Whether who comes here must log in.
     pub(crate) const fn is_submission(self) -> bool {
         matches!(self, Self::Submission | Self::Submissions)
@@ -92,12 +102,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mx => "mx",
-            Self::Submission => "submission",
-            Self::Submissions => "submissions",
-            Self::Lmtp => "lmtp",
-        })
+        f.write_str(self.word())
     }
 }
 

@@ -382,6 +382,12 @@ pub(super) const KEYS: &[Key] = &[
          waits ten minutes (RFC 5321 §4.5.3.2.6).",
     ),
     key(
+        "metrics.listen",
+        "off, or IP address and port",
+        "Where Prometheus asks for figures, at /metrics: 127.0.0.1:9925. Loopback alone, as they tell who writes how much; \
+         off, as not everybody has Prometheus.",
+    ),
+    key(
         "listener.kind",
         "mx, submission, submissions or lmtp",
         "Who comes here, one [[listener]] for each address. mx: other servers, with mail for `domains` alone (port \

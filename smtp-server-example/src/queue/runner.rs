@@ -26,6 +26,7 @@ use super::transport::{Outcome, Reach, Report, Said, Transport};
 use super::unconfirmed::Unconfirmed;
 use super::writer::{Writer, WriterThread};
 use crate::log::Log;
+use crate::metrics;
 use crate::queue_id::{QueueId, QueueIds};
 use crate::store::{Disk, RealDisk};
 
@@ -413,6 +414,11 @@ impl Shared {
                 RcptState::Wait => "deferred",
                 other => other.word(),
             };
+            metrics::delivery(if job.route.is_local() { "local" } else { "remote" }, name);
+            if settled.state == RcptState::Accepted {
+                let since = settlement.now.duration_since(job.envelope.arrived);
+                metrics::arrived(since.try_into().unwrap_or_default());
+            }
             let next = (settled.state == RcptState::Wait).then_some(settlement.next);
             self.with
                 .log

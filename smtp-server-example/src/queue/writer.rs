@@ -16,6 +16,7 @@ use super::health::Health;
 use super::model::Place;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
 use super::unconfirmed::{Shared, Unconfirmed, Untold};
+use crate::metrics;
 
 /// Changes that may wait. With a row's body each, they hold 64 MiB.
 const WAITING: usize = 1_024;
@@ -249,7 +250,9 @@ impl<S: Store> Desk<S> {
     fn commit(&mut self, mut batch: Batch) -> bool {
         let number = batch.number(&self.unconfirmed);
         let unsafe_since = self.health.trouble().cloned();
+        let began = std::time::Instant::now();
         let result = unsafe_since.map_or_else(|| self.store.commit(&batch.changes), Err);
+        metrics::commit(began.elapsed());
         let result = result.and_then(|effects| {
             // Nobody may be answered with somebody else's result.
             let whole = effects.len() == batch.answers.len();

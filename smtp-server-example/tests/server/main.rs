@@ -17,6 +17,7 @@ mod listeners;
 mod lmtp;
 mod login;
 mod mailboxes;
+mod metrics;
 mod neighbours;
 mod nine_steps;
 mod octets;

@@ -1,0 +1,124 @@
+//! `GET /metrics` over HTTP, by hyper: what asks is a program on this machine.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding::text::encode;
+use smtp_tokio::Handle;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::figures::{Now, Use, descriptors};
+use super::registry;
+use crate::config::Kind;
+use crate::failure::{Failure, Kind as FailureKind};
+use crate::people::People;
+use crate::queue::Queue;
+use crate::tls;
+
+/// Questions at a time. One program asks, now and then.
+const AT_ONCE: usize = 8;
+
+/// How long a question may take to arrive, and an answer to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What Prometheus and OpenMetrics take for this text.
+const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What is asked when somebody asks.
+pub(crate) struct Sources {
+    pub(crate) people: Arc<People>,
+    pub(crate) queue: Queue,
+    pub(crate) doors: Vec<(Kind, Handle)>,
+}
+
+/// Binds the address.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("can't listen on {address} for metrics: {error}");
+        Failure::new(FailureKind::Unavailable, what).help("choose another address: `listen` below [metrics]")
+    })
+}
+
+/// Answers for as long as it is polled.
+pub(crate) async fn serve(listener: TcpListener, sources: Arc<Sources>) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let sources = Arc::clone(&sources);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(Arc::clone(&sources), request));
+                    let connection = http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(PATIENCE)
+                        .keep_alive(false)
+                        .serve_connection(TokioIo::new(stream), service);
+                    // Who goes away before the answer is there did not want it.
+                    let _ = tokio::time::timeout(PATIENCE * 2, connection).await;
+                    drop(place);
+                });
+            }
+            // Descriptors are short: others end meanwhile.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn answer<B>(sources: Arc<Sources>, request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let plain = |status, text: &'static str| {
+        let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+        *response.status_mut() = status;
+        response
+    };
+    if request.uri().path() != "/metrics" {
+        return Ok(plain(StatusCode::NOT_FOUND, "there is /metrics\n"));
+    }
+    if request.method() != Method::GET {
+        return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "GET it\n"));
+    }
+    let mut registry = registry();
+    registry.register_collector(Box::new(sources.now().await));
+    let mut text = String::new();
+    if encode(&mut text, &registry).is_err() {
+        return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "it can't be written\n"));
+    }
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(TEXT));
+    Ok(response)
+}
+
+impl Sources {
+    async fn now(&self) -> Now {
+        let config = self.people.config();
+        let mut open: Vec<(&'static str, usize)> = Vec::new();
+        for (kind, door) in &self.doors {
+            match open.iter_mut().find(|(known, _)| *known == kind.word()) {
+                Some((_, count)) => *count += door.connections(),
+                None => open.push((kind.word(), door.connections())),
+            }
+        }
+        let fullest = self.doors.iter().map(|(_, door)| door.connections()).max().unwrap_or_default();
+        let connections =
+            Use { resource: "connections", used: fullest as u64, most: config.limits.connections as u64 };
+        let certificate = config.tls.clone();
+        let ends = tokio::task::spawn_blocking(move || (tls::ends(&certificate), descriptors())).await;
+        let (certificate, descriptors) = ends.unwrap_or_default();
+        Now {
+            open,
+            queue: self.queue.figures().await.ok(),
+            uses: [Some(connections), descriptors].into_iter().flatten().collect(),
+            certificate,
+        }
+    }
+}
