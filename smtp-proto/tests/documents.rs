@@ -61,3 +61,13 @@ fn each_file_that_a_document_links_to_is_there() {
         }
     }
 }
+
+#[test]
+fn each_alert_has_its_section_in_the_operators_page() {
+    let rules = read("docs/alerts.yml");
+    let page = read("docs/operating.md");
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert!(!alerts.is_empty());
+    assert_eq!(sections, alerts);
+}
