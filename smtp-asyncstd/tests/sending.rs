@@ -267,6 +267,14 @@ fn a_proxy_goes_command_by_command() {
         client.write(b"\r\n.\r\n").await.unwrap();
         assert_eq!(client.finish().await.unwrap().code(), 250);
         assert_eq!(mx.next().await.content(), b"Subject: by hand\r\n\r\n.\r\n");
+        // In chunks, as they came.
+        client.mail((&from).into(), none).await.unwrap();
+        client.rcpt(to.as_mailbox(), bare).await.unwrap();
+        assert_eq!(client.bdat(b"Subject: chunks\r\n\r").await.unwrap().code(), 250);
+        let refused = client.bdat(b"a").await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput, "a bare CR: nothing was sent");
+        assert_eq!(client.bdat_last(b"\n.\r\n").await.unwrap().code(), 250);
+        assert_eq!(mx.next().await.content(), b"Subject: chunks\r\n\r\n.\r\n");
         // RSET in the middle of content: there is no such thing, and the server has no message.
         client.mail((&from).into(), none).await.unwrap();
         client.rcpt(to.as_mailbox(), bare).await.unwrap();

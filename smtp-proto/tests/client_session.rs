@@ -401,6 +401,74 @@ fn a_proxy_sends_content_after_its_own_data() {
     assert_eq!(talk.outcomes(), ["Accepted 250"]);
 }
 
+/// A talk whose server has accepted MAIL with `params` and one RCPT, command by command.
+fn in_a_transaction(ehlo: &[u8], params: &str) -> Talk {
+    let mut talk = greeted_with(config(), ehlo);
+    for line in [format!("MAIL FROM:<a@b.example>{params}"), "RCPT TO:<c@d.example>".to_owned()] {
+        talk.then(Task::Say(line.into_bytes()));
+        talk.hear(b"250 Ok\r\n");
+    }
+    talk.said();
+    talk
+}
+
+const CHUNKING: &[u8] = b"250-mx.example\r\n250-CHUNKING\r\n250 BINARYMIME\r\n";
+
+#[test]
+fn a_proxy_sends_chunks_as_it_got_them() {
+    let mut talk = in_a_transaction(CHUNKING, "");
+    for (chunk, said, why) in [
+        (&b".a\r"[..], "BDAT 3\r\n.a\r", "no dot is doubled, and a line end may be cut"),
+        (b"\n", "BDAT 1\r\n\n", "its other half"),
+    ] {
+        talk.then(Task::Chunk(chunk.to_vec()));
+        talk.go();
+        assert_eq!(talk.said(), said, "{why}");
+        assert_eq!(talk.session.waiting_for(), Some(Wait::Chunk));
+        talk.hear(b"250 Ok\r\n");
+    }
+    talk.then(Task::LastChunk(b"b\r\n".to_vec()));
+    talk.go();
+    assert_eq!(talk.said(), "BDAT 3 LAST\r\nb\r\n");
+    assert_eq!(talk.session.waiting_for(), Some(Wait::DataEnd));
+    talk.hear(b"250 Ok\r\n");
+    assert_eq!(talk.outcomes(), ["Accepted 250"]);
+    talk.events.retain(|event| event != "ready");
+    assert_eq!(talk.events[2..], ["Chunk 250", "Chunk 250", "Content(None) 250"]);
+}
+
+#[test]
+fn a_chunk_that_the_server_can_not_take_is_not_sent() {
+    for (ehlo, params, chunk, why) in [
+        (&b"250 mx.example\r\n"[..], "", &b"a\r\n"[..], "Unsupported(Chunking)"),
+        (CHUNKING, "", b"a\nb\r\n", "BareNewline"),
+        (CHUNKING, "", b"a\r", "BareNewline"),
+    ] {
+        let mut talk = in_a_transaction(ehlo, params);
+        talk.then(Task::LastChunk(chunk.to_vec()));
+        talk.go();
+        assert_eq!(talk.said(), "", "{why}");
+        assert!(talk.events.iter().any(|event| event.contains(why)), "{why}: {:?}", talk.events);
+    }
+    let mut talk = in_a_transaction(CHUNKING, " BODY=BINARYMIME");
+    talk.then(Task::LastChunk(b"a\nb\r".to_vec()));
+    talk.go();
+    assert_eq!(talk.said(), "BDAT 4 LAST\r\na\nb\r", "BINARYMIME carries anything");
+}
+
+#[test]
+fn a_refused_chunk_refuses_the_message_and_the_next_one_begins_afresh() {
+    for task in [Task::Chunk(b"a\r\n".to_vec()), Task::LastChunk(Vec::new())] {
+        let mut talk = in_a_transaction(CHUNKING, "");
+        talk.then(task);
+        talk.hear(b"554 5.6.0 No\r\n");
+        assert_eq!(talk.outcomes(), ["Refused 554"]);
+        talk.said();
+        send(&mut talk, &["you@b.example"]);
+        assert_eq!(talk.said(), "RSET\r\n", "the server may hold a transaction");
+    }
+}
+
 #[test]
 fn raw_octets_bring_answers_that_nobody_counts() {
     let mut talk = pipelining();

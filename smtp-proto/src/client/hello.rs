@@ -136,6 +136,10 @@ impl ClientSession {
                 let slot = self.job.keep(self.collector.last());
                 self.job.settle(index, Fate::Refused(slot));
             }
+            (Sent::Chunk, 4 | 5) => {
+                let slot = self.job.keep(self.collector.last());
+                self.job.settle_taken(Fate::Refused(slot));
+            }
             (Sent::Data, 3) => {
                 self.job.begin_content(self.config.newlines);
                 self.phase = Phase::Content;

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::bdat::Chunks;
 use super::envelope::{Declared, Envelope};
 use super::outcome::{Outcome, Why};
 use crate::limits;
@@ -96,6 +97,8 @@ pub(crate) struct Job {
     pub(crate) stray: bool,
     pub(crate) rewinds: bool,
     pub(crate) chunked: bool,
+    /// What chunks hold that the application cuts.
+    pub(crate) chunks: Chunks,
     /// A chunk was refused: the transaction has failed.
     pub(crate) chunk_refused: bool,
     /// The content is complete, but for the last chunk's line.
@@ -128,6 +131,7 @@ impl Job {
             stray: false,
             rewinds: false,
             chunked: false,
+            chunks: Chunks::NONE,
             chunk_refused: false,
             finishing: false,
             encoder: Encoder::new(SendNewlines::Refuse),
@@ -151,6 +155,7 @@ impl Job {
         self.round = 0;
         self.rewinds = false;
         self.chunked = false;
+        self.chunks = Chunks::NONE;
         self.declared = Declared::default();
         self.eight_bit = true;
         self.most_octets = None;

@@ -41,6 +41,7 @@
 //!   one in the file system, [`ClientConfig::insecure_credentials`] has to be said.
 
 mod auth;
+mod bdat;
 mod check;
 mod config;
 mod envelope;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::bdat::Chunks;
 use super::session::{ClientSession, Phase};
 use super::waits::Wait;
 use crate::error::{Fault, ParseError};
@@ -184,6 +185,7 @@ impl Ready<'_> {
     pub fn mail(self, from: ReversePath<'_>, params: MailParams<'_>) {
         self.session.forget_transaction();
         self.session.by_hand = true;
+        self.session.job.chunks = Chunks::of(params);
         self.session.single(&Command::Mail { path: from, params }, Sent::Mail);
     }
 
@@ -201,7 +203,8 @@ impl Ready<'_> {
     /// Says any other command that one reply answers. EHLO, LHLO and HELO change what is known of the server.
     ///
     /// # Errors
-    /// [`Fault::ArgumentNotAllowed`] for STARTTLS, AUTH, BDAT and BURL, which are more than a command and its reply.
+    /// [`Fault::ArgumentNotAllowed`] for STARTTLS, AUTH, BDAT and BURL, which are more than a command and its reply:
+    /// [`start_tls`](Self::start_tls), [`auth`](Self::auth) and [`bdat`](Self::bdat) are for the first three.
     pub fn say(self, command: &Command<'_>) -> Result<(), ParseError> {
         match command {
             Command::Mail { path, params } => self.mail(*path, *params),

@@ -296,7 +296,7 @@ impl ClientSession {
         }
     }
 
-    fn begin_verdict(&mut self) {
+    pub(crate) fn begin_verdict(&mut self) {
         self.turn = self.turn.wrapping_add(1);
         self.phase = Phase::Verdict;
     }
@@ -339,6 +339,7 @@ impl ClientSession {
     }
 
     pub(crate) fn on_verdict(&mut self, heard: Heard) {
+        let by_hand = self.by_hand;
         let fate = match heard.class() {
             2 if self.output.is_empty() => Fate::Accepted(self.job.keep(self.collector.last())),
             4 | 5 => Fate::Refused(self.job.keep(self.collector.last())),
@@ -358,7 +359,13 @@ impl ClientSession {
                 }
             }
         }
-        if self.config.reset_between { self.reset() } else { self.after_transaction() }
+        if self.config.reset_between {
+            self.reset();
+        } else {
+            self.after_transaction();
+        }
+        // A last chunk may be refused for its place only, and the transaction stand (RFC 3030 §2).
+        self.by_hand = by_hand && self.job.chunked && heard.class() != 2;
     }
 
     /// The server has no transaction any more: the next one, or at rest.

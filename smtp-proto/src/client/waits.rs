@@ -81,7 +81,7 @@ impl ClientSession {
     pub(crate) fn set_deadline(&mut self, need: Need) {
         let wait = match need {
             Need::Flush => Some(match self.phase {
-                Phase::Content | Phase::Verdict => Wait::DataBlock,
+                Phase::Content | Phase::Verdict | Phase::Single(Sent::Chunk) => Wait::DataBlock,
                 _ => Wait::Write,
             }),
             Need::Upgrade => Some(Wait::Handshake),
@@ -112,6 +112,7 @@ impl ClientSession {
             Phase::Single(Sent::Mail) => Wait::Mail,
             Phase::Single(Sent::Rcpt(_)) => Wait::Rcpt,
             Phase::Single(Sent::Data) => Wait::DataInit,
+            Phase::Single(Sent::Chunk) => Wait::Chunk,
             Phase::Envelope => match self.job.answered() {
                 Next::Mail => Wait::Mail,
                 Next::Rcpt(_) => Wait::Rcpt,

@@ -33,6 +33,10 @@ pub enum Task {
     Raw(Vec<u8>),
     /// Says QUIT.
     Quit,
+    /// Sends a chunk.
+    Chunk(Vec<u8>),
+    /// Sends the last chunk.
+    LastChunk(Vec<u8>),
 }
 
 /// A message that owns all its parts.
@@ -287,6 +291,8 @@ fn start(ready: Ready<'_>, task: &Task) -> Option<String> {
             Ok(command) => ready.say(&command).err().map(|why| format!("{why:?}")),
             Err(error) => Some(format!("{error:?}")),
         },
+        Task::Chunk(octets) => ready.bdat(octets).err().map(|why| format!("{why:?}")),
+        Task::LastChunk(octets) => ready.bdat_last(octets).err().map(|why| format!("{why:?}")),
         Task::Raw(octets) => {
             ready.raw(octets);
             None

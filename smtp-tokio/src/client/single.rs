@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use smtp_proto::client::ClientStep;
+use smtp_proto::client::{ClientStep, Ready, Why};
 use smtp_proto::sasl::client::Credentials;
 use smtp_proto::wire::command::Command;
 use smtp_proto::wire::params::{MailParams, RcptParams};
@@ -14,6 +14,9 @@ use tokio::time::timeout;
 
 use super::connect::ConnectError;
 use super::pump::Client;
+
+/// A chunk, or the last.
+type Say = for<'r, 'o> fn(Ready<'r>, &'o [u8]) -> Result<(), Why>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// MAIL with parameters as they are; the server's answer.
@@ -53,13 +56,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ///
     /// # Errors
     /// As [`mail`](Self::mail); [`InvalidInput`](io::ErrorKind::InvalidInput) for STARTTLS, AUTH, BDAT and BURL, which
-    /// are more than a command and its reply.
+    /// are more than a command and its reply: [`auth`](Self::auth) and [`bdat`](Self::bdat) are for two of them.
     pub async fn say(&mut self, command: Command<'_>) -> io::Result<ReplyBuf> {
         loop {
             match self.step().await? {
                 Some(ClientStep::Ready(ready)) => {
                     let said = ready.say(&command);
                     said.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+                    return self.answer().await;
+                }
+                Some(ClientStep::Content(body)) => body.abandon(),
+                Some(_) => {}
+                None => return Err(self.closed()),
+            }
+        }
+    }
+
+    /// BDAT with `octets` as one chunk, more of which follow; the server's answer. Octets travel as they are.
+    ///
+    /// # Errors
+    /// As [`mail`](Self::mail); [`InvalidInput`](io::ErrorKind::InvalidInput) with a [`Why`] where the server does not
+    /// offer CHUNKING, or where there is a bare CR or LF and MAIL did not say `BODY=BINARYMIME`. Nothing is sent then.
+    pub async fn bdat(&mut self, octets: &[u8]) -> io::Result<ReplyBuf> {
+        self.chunk(octets, |ready, octets| ready.bdat(octets)).await
+    }
+
+    /// BDAT LAST with `octets` as the last chunk, which may be empty; the server's answer about the message. In LMTP it
+    /// is the first recipient's, and [`reply`](Self::reply) has the others.
+    ///
+    /// # Errors
+    /// As [`bdat`](Self::bdat). The server may have the message when the connection ends.
+    pub async fn bdat_last(&mut self, octets: &[u8]) -> io::Result<ReplyBuf> {
+        self.chunk(octets, |ready, octets| ready.bdat_last(octets)).await
+    }
+
+    async fn chunk(&mut self, octets: &[u8], say: Say) -> io::Result<ReplyBuf> {
+        loop {
+            match self.step().await? {
+                Some(ClientStep::Ready(ready)) => {
+                    let said = say(ready, octets);
+                    said.map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
                     return self.answer().await;
                 }
                 Some(ClientStep::Content(body)) => body.abandon(),
