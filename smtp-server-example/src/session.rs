@@ -1,16 +1,19 @@
 //! One client's session: what the core asks, answered from the directory and the store.
 
+mod transaction;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use smtp_proto::server::{CloseReason, Facts, Mail, Pending, ReceivedBy, ResetCause, Step};
-use smtp_proto::wire::params::{Body, Orcpt, OrcptAddress, RcptParams, Ret};
-use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePath, ReversePathBuf};
+use smtp_proto::server::{CloseReason, Facts, ReceivedBy, ResetCause, Step};
+use smtp_proto::wire::params::RcptParams;
+use smtp_proto::wire::path::{Mailbox, ReversePath};
 use smtp_proto::wire::reply::{EnhancedCode, Reply};
 use smtp_tokio::Connection;
 
+use self::transaction::{Draft, Transaction};
 use crate::after_dot::{AfterDot, Client, LATE, LOST, UNSAFE};
 use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER, User};
@@ -18,17 +21,14 @@ use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
 use crate::held::Held;
 use crate::live::Live;
-use crate::log::{Event, Log};
+use crate::log::Log;
 use crate::login::Login;
 use crate::metrics;
 use crate::people::{People, random_text};
-use crate::queue::{
-    self, BodyType, Envelope, Intake, MOST_HOPS, NewDelivery, NewRcpt, Policy, Queue, RouteKey, Unsure, after,
-};
-use crate::queue_id::{QueueId, QueueIds};
+use crate::queue::{MOST_HOPS, Queue, after};
+use crate::queue_id::QueueIds;
 use crate::refusal::Refusal;
-use crate::scan::{About, Scan, Scanners, Verdict};
-use crate::store::RealDisk;
+use crate::scan::{Scanners, Verdict};
 use crate::trace;
 
 /// A recipient of ours that does not exist (RFC 3463 §3.2).
@@ -50,9 +50,6 @@ static NOTHING_STORED: Result<String, Refusal> = Err(Refusal::Own(NOT_STORED));
 /// A message that goes in circles (RFC 5321 §6.3).
 const LOOP: Reply<'static> = Reply::new(554, (5, 4, 6), "Mail loop: it has passed too many hosts");
 
-/// Refused recipients that a log line names; a client chooses how many there are.
-const REFUSED_NAMED: usize = 5;
-
 /// What all sessions share.
 pub(crate) struct Service {
     pub(crate) host: String,
@@ -63,52 +60,6 @@ pub(crate) struct Service {
     pub(crate) ids: Arc<QueueIds>,
     pub(crate) held: Held,
     pub(crate) log: Log,
-}
-
-/// What was said since MAIL.
-struct Transaction {
-    kind: Kind,
-    began: Instant,
-    peer: Option<SocketAddr>,
-    hello: Vec<u8>,
-    user: Option<String>,
-    sender: ReversePathBuf,
-    /// The recipients taken, as they were given.
-    recipients: Vec<MailboxBuf>,
-    /// Whom they stand for and by which way, each mailbox once.
-    to: Vec<(RouteKey, Arc<User>)>,
-    deliveries: Vec<NewDelivery>,
-    said: Said,
-    refused: Vec<(MailboxBuf, u16)>,
-    refused_count: usize,
-    draft: Option<Draft>,
-    /// What is put right on the way, where a user submits.
-    fixups: Option<Fixups>,
-    /// What became of the message.
-    outcome: Option<Result<String, Refusal>>,
-    /// Whether the client knows of it is not known.
-    unsure: Option<Unsure>,
-}
-
-/// What MAIL said besides the sender.
-struct Said {
-    envid: Option<String>,
-    ret: Option<Ret>,
-    body: Option<Body>,
-    smtputf8: bool,
-    requiretls: bool,
-}
-
-/// A message whose content is coming.
-struct Draft {
-    id: QueueId,
-    arrived: Timestamp,
-    /// The headers that we add.
-    prefix: Vec<u8>,
-    tls: Option<String>,
-    intake: Intake<RealDisk>,
-    /// None once it is over.
-    scan: Option<Scan>,
 }
 
 impl Service {
@@ -408,158 +359,6 @@ impl Service {
     }
 }
 
-impl Transaction {
-    fn new(kind: Kind, mail: &Pending<'_, Mail<'_>>) -> Self {
-        let (facts, params) = (mail.facts(), mail.params());
-        let said = Said {
-            envid: params.envid().map(|envid| text(envid.as_bytes())),
-            ret: params.ret(),
-            body: params.body(),
-            smtputf8: params.smtputf8(),
-            requiretls: params.requiretls(),
-        };
-        Self {
-            kind,
-            began: Instant::now(),
-            peer: facts.peer().remote(),
-            hello: facts.hello().to_vec(),
-            user: facts.user().map(str::to_owned),
-            sender: mail.sender().to_owned(),
-            recipients: Vec::new(),
-            to: Vec::new(),
-            deliveries: Vec::new(),
-            said,
-            refused: Vec::new(),
-            refused_count: 0,
-            draft: None,
-            fixups: None,
-            outcome: None,
-            unsure: None,
-        }
-    }
-
-    /// Adds a recipient to the delivery that goes this way.
-    fn add(&mut self, way: RouteKey, mailbox: Mailbox<'_>, params: RcptParams<'_>, user: Option<String>) {
-        let rcpt = NewRcpt {
-            address: mailbox.as_str().to_owned(),
-            user,
-            orcpt: params.orcpt().map(|orcpt| orcpt_text(&orcpt)),
-            notify: params.notify(),
-        };
-        match self.deliveries.iter_mut().find(|delivery| delivery.route == way) {
-            Some(delivery) => delivery.rcpts.push(rcpt),
-            None => self.deliveries.push(NewDelivery { route: way, warn: None, rcpts: vec![rcpt] }),
-        }
-    }
-
-    /// Adds a recipient elsewhere, once.
-    fn add_foreign(&mut self, mailbox: Mailbox<'_>, params: RcptParams<'_>) {
-        let address = mailbox.as_str();
-        let way = RouteKey::domain(address.rsplit_once('@').map_or(address, |(_, domain)| domain));
-        let same = |delivery: &NewDelivery| {
-            delivery.route == way && delivery.rcpts.iter().any(|rcpt| rcpt.address == address)
-        };
-        if !self.deliveries.iter().any(same) {
-            self.add(way, mailbox, params, None);
-        }
-    }
-
-    /// Takes the next octets of content.
-    async fn take(&mut self, octets: &[u8]) {
-        let Some(Draft { intake, scan, .. }) = &mut self.draft else { return };
-        if let Some(scan) = scan {
-            scan.write(octets).await;
-        }
-        match &mut self.fixups {
-            Some(fixups) => {
-                let (header, rest) = fixups.pass(octets);
-                intake.write(&header).await;
-                intake.write(rest).await;
-            }
-            None => intake.write(octets).await,
-        }
-    }
-
-    /// The content is complete.
-    async fn finish(&mut self) {
-        if let (Some(Draft { intake, .. }), Some(fixups)) = (&mut self.draft, &mut self.fixups) {
-            intake.write(&fixups.finish()).await;
-        }
-    }
-
-    fn envelope(&self, draft: &Draft, policy: &Policy) -> Envelope {
-        Envelope {
-            id: draft.id,
-            sender: self
-                .sender
-                .as_path()
-                .mailbox()
-                .map_or_else(String::new, |sender| sender.as_str().to_owned()),
-            envid: self.said.envid.clone(),
-            ret: self.said.ret,
-            body_type: match self.said.body {
-                Some(Body::EightBitMime) => BodyType::EightBit,
-                Some(Body::BinaryMime) => BodyType::Binary,
-                _ => BodyType::SevenBit,
-            },
-            smtputf8: self.said.smtputf8,
-            requiretls: self.said.requiretls,
-            kind: queue::Kind::Mail,
-            user: self.user.clone(),
-            client: self.peer.map(|peer| peer.ip().to_string()),
-            hello: Some(text(&self.hello)),
-            tls: draft.tls.clone(),
-            arrived: draft.arrived,
-            expires: policy.expires(draft.arrived),
-        }
-    }
-
-    /// What scanners are told about a message.
-    fn about(&self, id: QueueId) -> About {
-        About {
-            id: id.to_string(),
-            ip: self.peer.map(|peer| peer.ip()),
-            hello: text(&self.hello),
-            sender: self.sender.to_string(),
-            recipients: self.recipients.iter().map(ToString::to_string).collect(),
-            user: self.user.clone(),
-        }
-    }
-
-    fn event<'l>(&self, log: &'l Log, name: &str) -> Event<'l> {
-        let to: Vec<_> = self.recipients.iter().map(|recipient| format!("<{recipient}>")).collect();
-        let mut event = log.event(name).field("via", self.kind).field("from", &self.sender);
-        if !to.is_empty() {
-            event = event.field("to", to.join(","));
-        }
-        if self.refused_count > 0 {
-            event = event.field("refused", self.refused_text());
-        }
-        event
-            .maybe("user", self.user.as_ref())
-            .maybe("peer", self.peer)
-            .octets("hello", &self.hello)
-            .field("ms", self.began.elapsed().as_millis())
-    }
-
-    fn refused(&mut self, mailbox: Mailbox<'_>, reply: &Reply<'_>) {
-        self.refused_count += 1;
-        if self.refused.len() < REFUSED_NAMED {
-            self.refused.push((mailbox.to_owned(), reply.code()));
-        }
-    }
-
-    fn refused_text(&self) -> String {
-        let mut text: Vec<_> =
-            self.refused.iter().map(|(mailbox, code)| format!("<{mailbox}> {code}")).collect();
-        let more = self.refused_count - self.refused.len();
-        if more > 0 {
-            text.push(format!("{more} more"));
-        }
-        text.join(", ")
-    }
-}
-
 /// What scanners have found, now that the content is complete.
 async fn scanned(draft: &mut Draft) -> Verdict {
     match draft.scan.take() {
@@ -570,20 +369,6 @@ async fn scanned(draft: &mut Draft) -> Verdict {
 
 fn is_postmaster(mailbox: Mailbox<'_>) -> bool {
     mailbox.local_value().map(|octet| octet.to_ascii_lowercase()).eq(POSTMASTER.bytes())
-}
-
-fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
-}
-
-/// ORCPT as it was sent.
-fn orcpt_text(orcpt: &Orcpt<'_>) -> String {
-    let address = match orcpt.address() {
-        OrcptAddress::Xtext(address) => address.as_bytes(),
-        OrcptAddress::Utf8(address) => address.as_bytes(),
-        _ => b"",
-    };
-    format!("{};{}", text(orcpt.kind()), text(address))
 }
 
 /// A variant's name as log lines have it: `BareNewline` is `bare-newline`.
