@@ -82,7 +82,9 @@ impl Service {
             after_dot.see(&step);
             match step {
                 Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
-                Step::Connect(connect) if self.queue.trouble().is_some() => connect.hang_up(&UNSAFE),
+                Step::Connect(connect) if self.queue.trouble().is_some() => {
+                    connect.hang_up(&metrics::reply(kind, UNSAFE));
+                }
                 Step::Connect(connect) => {
                     // Only now is it known for whom a balancer speaks.
                     visit = self.gate.now().visit(kind, connect.facts().peer().remote());

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
@@ -246,14 +246,21 @@ impl<S: Store> Desk<S> {
         }
     }
 
+    /// Has the store commit these, unless it can't be believed any more.
+    fn ask_store(&mut self, changes: &[Change]) -> Result<Vec<Result<Effect, StoreError>>, StoreError> {
+        if let Some(error) = self.health.trouble() {
+            return Err(error.clone());
+        }
+        let began = Instant::now();
+        let result = self.store.commit(changes);
+        metrics::commit(began.elapsed());
+        result
+    }
+
     /// Returns whether it is committed.
     fn commit(&mut self, mut batch: Batch) -> bool {
         let number = batch.number(&self.unconfirmed);
-        let unsafe_since = self.health.trouble().cloned();
-        let began = std::time::Instant::now();
-        let result = unsafe_since.map_or_else(|| self.store.commit(&batch.changes), Err);
-        metrics::commit(began.elapsed());
-        let result = result.and_then(|effects| {
+        let result = self.ask_store(&batch.changes).and_then(|effects| {
             // Nobody may be answered with somebody else's result.
             let whole = effects.len() == batch.answers.len();
             if whole { Ok(effects) } else { Err(StoreError::new(Trouble::Wrong, "answers are missing")) }
