@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use smtp_tokio::tls::{rustls, server_config};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::{Kind as ListenerKind, Tls};
 use crate::failure::{Failure, Kind};
@@ -30,18 +33,16 @@ pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failu
     Ok(Some(Arc::new(made)))
 }
 
-/// When the certificate ends, or the first of those behind it, in seconds of Unix; none if there is none.
-pub(crate) fn ends(tls: &Tls) -> Option<i64> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    use x509_parser::prelude::{FromDer, X509Certificate};
+/// The certificates in the file, the server's own first; none where there is none or it can't be read.
+pub(crate) fn chain(tls: &Tls) -> Vec<CertificateDer<'static>> {
+    let Some(pem) = fs::read(&tls.certificate).ok().filter(|_| tls.is_set()) else { return Vec::new() };
+    CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect()
+}
 
-    let pem = fs::read(&tls.certificate).ok().filter(|_| tls.is_set())?;
-    let chain = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
-    let end = |der: CertificateDer<'_>| {
-        X509Certificate::from_der(&der).ok().map(|(_, one)| one.validity().not_after.timestamp())
-    };
-    chain.filter_map(end).min()
+/// When the first of these certificates ends, in seconds of Unix; none if there is none.
+pub(crate) fn ends(chain: &[CertificateDer<'_>]) -> Option<i64> {
+    let parsed = chain.iter().filter_map(|der| X509Certificate::from_der(der).ok());
+    parsed.map(|(_, one)| one.validity().not_after.timestamp()).min()
 }
 
 /// The same for listeners of a kind: other servers are shown no session tickets, which upset some of them.

@@ -1,11 +1,9 @@
 //! The certificate: whether it is the key's, names this host, is trusted, and for how long.
 
-use std::fs;
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::verify_server_name;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use smtp_tokio::tls::rustls;
@@ -41,9 +39,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
         );
     }
     findings.ok("certificate", format!("{} is the certificate of its key", settings.certificate.display()));
-    let chain: Vec<_> = fs::read(&settings.certificate)
-        .map(|pem| CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect())
-        .unwrap_or_default();
+    let chain = tls::chain(settings);
     let parsed: Vec<_> = chain.iter().filter_map(|der| X509Certificate::from_der(der).ok()).collect();
     let (Some(leaf), Some(first)) = (chain.first(), parsed.first()) else {
         return findings.fail(
@@ -55,7 +51,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
         );
     };
     name(leaf, &site.config.hostname, findings);
-    let until = parsed.iter().map(|(_, one)| one.validity().not_after.timestamp()).min().unwrap_or_default();
+    let until = tls::ends(&chain).unwrap_or_default();
     let from = first.1.validity().not_before.timestamp();
     time(from, until, jiff::Timestamp::now().as_second(), findings);
     order(&parsed.iter().map(|(_, one)| one).collect::<Vec<_>>(), findings);

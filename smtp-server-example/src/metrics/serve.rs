@@ -112,7 +112,8 @@ impl Sources {
         let connections =
             Use { resource: "connections", used: fullest as u64, most: config.limits.connections as u64 };
         let certificate = config.tls.clone();
-        let ends = tokio::task::spawn_blocking(move || (tls::ends(&certificate), descriptors())).await;
+        let ends =
+            tokio::task::spawn_blocking(move || (tls::ends(&tls::chain(&certificate)), descriptors())).await;
         let (certificate, descriptors) = ends.unwrap_or_default();
         Now {
             open,
