@@ -21,11 +21,11 @@ pub(crate) use self::serve::{Sources, bind, serve};
 pub(crate) use self::settings::Metrics as MetricsSettings;
 use crate::config::Kind;
 
-/// Bounds of commit times, in seconds: a solid-state disk syncs in one or two thousandths, and half a second is an
-/// outage.
+/// Bounds of commit times, in seconds, closest around the tenth of a second from which an alert warns, and below.
 const COMMITS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 
-/// Bounds of the time from a message's arrival to its end in a mailbox or at the next host.
+/// Bounds of the time from a message's arrival to its end in a mailbox or at the next host, in seconds, up to the five
+/// days after which mail is given up.
 const TIMES: [f64; 10] = [0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 1_800.0, 14_400.0, 86_400.0, 432_000.0];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

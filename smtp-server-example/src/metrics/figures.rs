@@ -4,6 +4,7 @@ use std::fs;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
@@ -89,17 +90,16 @@ struct Gauge<'n> {
 impl Collector for Now {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for Gauge { name, help, unit, rows } in self.gauges() {
-            let rows_there = !rows.is_empty();
-            let kind = ConstGauge::new(0.0).metric_type();
-            if rows_there {
-                let mut metric: MetricEncoder<'_> =
-                    encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
-                for (label, value) in rows {
-                    let gauge = ConstGauge::new(value);
-                    match label {
-                        Some(label) => gauge.encode(metric.encode_family(&[label])?)?,
-                        None => gauge.encode(metric.encode_family(&[] as &[(&str, &str); 0])?)?,
-                    }
+            if rows.is_empty() {
+                continue;
+            }
+            let mut metric: MetricEncoder<'_> =
+                encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
+            for (label, value) in rows {
+                let gauge = ConstGauge::new(value);
+                match label {
+                    Some(label) => gauge.encode(metric.encode_family(&[label])?)?,
+                    None => gauge.encode(metric.encode_family(&[] as &[(&str, &str); 0])?)?,
                 }
             }
         }

@@ -32,7 +32,7 @@ fn figures(server: &Server) -> String {
 #[test]
 fn what_happened_is_counted_and_what_waits_is_told() {
     let folder = TempDir::new().unwrap();
-    let server = Server::serve(folder.path(), &format!("{}{SETTINGS}", ""));
+    let server = Server::serve(folder.path(), SETTINGS);
     let mut client = server.connect();
     client.say_all(&["EHLO x.example", "MAIL FROM:<a@x.example>", "RCPT TO:<alice@example.test>"]);
     assert!(client.say("RCPT TO:<nobody@example.test>").starts_with("550 5.1.1 "));
