@@ -25,10 +25,10 @@ impl Homes for People {
 }
 
 impl People {
-    /// The way to a user's mailbox, or, where nobody is named, to those that an address stands for.
-    pub(crate) fn way_home(&self, address: &str, user: Option<&User>) -> RouteKey {
+    /// The way to a user's mailbox, of mail that was sent to this address.
+    pub(crate) fn way_home(&self, address: &str, user: &User) -> RouteKey {
         let config = self.config();
-        let domain = domain(&config, user.map_or("", |user| &user.name), address);
+        let domain = domain(&config, &user.name, address);
         match config.delivery(domain) {
             Delivery::Maildir => RouteKey::local(),
             Delivery::Lmtp(_) => RouteKey::lmtp(domain),

@@ -17,10 +17,11 @@ use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
 use crate::queue::{
-    self, Lmtp, Local, Mailboxes, Nowhere, Opened, Policy, Queue, RouteKey, Spool, StoreError, Surroundings,
-    Transport, Trouble, WriterThread,
+    self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Opened, Policy, Queue, RouteKey, Spool,
+    StoreError, Surroundings, Transport, Trouble, WriterThread,
 };
 use crate::queue_id::QueueIds;
+use crate::recipients::Recipients;
 use crate::relay::Relay;
 use crate::store::{RealDisk, Store};
 
@@ -78,7 +79,7 @@ pub(crate) fn begin(
         policy: Policy::from(&config.queue),
         log: log.clone(),
         ids: Arc::clone(ids),
-        way: Arc::new(move |address| way(&known, address)),
+        ways: Arc::new(move |rcpt| ways(&known, rcpt)),
         local: Arc::new(mailboxes(store, people, &opened)?),
         remote: remote(&config, opened.spool.clone())?,
     };
@@ -99,15 +100,18 @@ impl Mailroom {
     }
 }
 
-/// Which way mail for an address goes.
-fn way(people: &People, address: &str) -> RouteKey {
-    let Ok(mailbox) = Mailbox::parse(address.as_bytes()) else { return RouteKey::local() };
-    match people.known().directory.find(mailbox) {
+/// Who gets a notice to this recipient, and by which way.
+fn ways(people: &People, rcpt: NewRcpt) -> Vec<NewDelivery> {
+    let mut to = Recipients::default();
+    let address = rcpt.address.clone();
+    match Mailbox::parse(address.as_bytes()).map(|mailbox| (mailbox, people.known().directory.find(mailbox)))
+    {
+        Ok((_, Found::Here(targets))) => to.add_here(people, &targets, &rcpt),
+        Ok((mailbox, Found::Foreign)) => to.add_elsewhere(mailbox, rcpt),
         // Where nobody has that name, the mailboxes say so.
-        Found::Here(targets) => people.way_home(address, targets.users.first().map(Arc::as_ref)),
-        Found::NoUser => RouteKey::local(),
-        Found::Foreign => RouteKey::domain(address.rsplit('@').next().unwrap_or(address)),
+        Ok((_, Found::NoUser)) | Err(_) => drop(to.put(RouteKey::local(), rcpt)),
     }
+    to.into_deliveries()
 }
 
 /// Delivery to the mailboxes here, by whomever.

@@ -24,6 +24,7 @@ mod people;
 mod publish;
 mod queue;
 mod queue_id;
+mod recipients;
 mod refusal;
 mod relay;
 mod scan;

@@ -16,7 +16,7 @@ use smtp_tokio::Connection;
 use self::transaction::{Draft, Transaction};
 use crate::after_dot::{AfterDot, Client, LATE, LOST, UNSAFE};
 use crate::config::Kind;
-use crate::directory::{Found, POSTMASTER, User};
+use crate::directory::{Found, POSTMASTER};
 use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
 use crate::held::Held;
@@ -207,24 +207,13 @@ impl Service {
         let refusal = match self.people.known().directory.find(mailbox) {
             // A user's mail goes anywhere; whoever else comes is no user.
             Found::Foreign if sends && transaction.user.is_some() => {
-                transaction.recipients.push(mailbox.to_owned());
-                transaction.add_foreign(mailbox, params);
+                let given = transaction.taken(mailbox, params);
+                transaction.to.add_elsewhere(mailbox, given);
                 return Ok(());
             }
             Found::Here(targets) if sends || targets.remote.is_empty() => {
-                transaction.recipients.push(mailbox.to_owned());
-                for user in &targets.users {
-                    let way = self.people.way_home(mailbox.as_str(), Some(user));
-                    let same =
-                        |(known, other): &(_, Arc<User>)| *known == way && other.mailbox == user.mailbox;
-                    if !transaction.to.iter().any(same) {
-                        transaction.to.push((way.clone(), Arc::clone(user)));
-                        transaction.add(way, mailbox, params, Some(user.name.clone()));
-                    }
-                }
-                for elsewhere in &targets.remote {
-                    transaction.add_foreign(elsewhere.as_mailbox(), params);
-                }
+                let given = transaction.taken(mailbox, params);
+                transaction.to.add_here(&self.people, &targets, &given);
                 return Ok(());
             }
             Found::Here(_) => NO_FORWARD,
@@ -302,7 +291,7 @@ impl Service {
             }
         };
         let envelope = transaction.envelope(&draft, self.queue.policy());
-        let mut deliveries = std::mem::take(&mut transaction.deliveries);
+        let mut deliveries = std::mem::take(&mut transaction.to).into_deliveries();
         let warn = after(draft.arrived, self.queue.policy().warn);
         deliveries.iter_mut().for_each(|delivery| delivery.warn = Some(warn));
         let hold = transaction.user.as_ref().and_then(|user| Held::why(&self.people, user));

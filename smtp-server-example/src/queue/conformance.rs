@@ -13,6 +13,12 @@ use super::spool::body_of;
 use super::store::{Change, Effect, Order, Reader, Store, StoreError, Trouble, Verb};
 use crate::queue_id::QueueIds;
 
+/// A recipient who goes by their domain.
+pub(super) fn by_domain(rcpt: NewRcpt) -> Vec<NewDelivery> {
+    let route = RouteKey::domain(rcpt.address.rsplit('@').next().unwrap());
+    vec![NewDelivery { route, warn: None, rcpts: vec![rcpt] }]
+}
+
 /// A place for a queue that survives its store.
 pub(super) trait Bench {
     type Store: Store;

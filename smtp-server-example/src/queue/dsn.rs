@@ -8,6 +8,7 @@ use smtp_proto::wire::params::Ret;
 use smtp_proto::wire::xtext::{Utf8Address, Xtext};
 
 use super::model::{BodyType, Envelope, Kind};
+use super::policy::Event;
 use super::transport::Said;
 use crate::queue_id::QueueId;
 use crate::trace;
@@ -33,8 +34,16 @@ impl Returned {
     /// Reads what comes back of a message.
     ///
     /// What can't be read does not come: a report without it is better than none.
-    pub(crate) fn read(envelope: &Envelope, octets: u64, prefix: &[u8], body: impl Read) -> Self {
-        let whole = envelope.ret != Some(Ret::Hdrs)
+    pub(crate) fn read(
+        event: Event,
+        envelope: &Envelope,
+        octets: u64,
+        prefix: &[u8],
+        body: impl Read,
+    ) -> Self {
+        // RFC 3461 §4.3: RET is about failure; of what has not failed the header comes back.
+        let whole = event == Event::Failed
+            && envelope.ret != Some(Ret::Hdrs)
             && octets <= RETURNED_WHOLE
             // Octets that need not be lines can't stand in a part of a message of lines.
             && envelope.body_type != BodyType::Binary;
@@ -70,6 +79,7 @@ pub(crate) enum Action {
     Delayed,
     Delivered,
     Relayed,
+    Expanded,
 }
 
 impl Action {
@@ -79,6 +89,7 @@ impl Action {
             Self::Delayed => "delayed",
             Self::Delivered => "delivered",
             Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
         }
     }
 
@@ -86,7 +97,7 @@ impl Action {
         match self {
             Self::Failed => "Undelivered mail returned to sender",
             Self::Delayed => "Delayed mail (still being tried)",
-            Self::Delivered | Self::Relayed => "Delivery report",
+            Self::Delivered | Self::Relayed | Self::Expanded => "Delivery report",
         }
     }
 
@@ -100,6 +111,9 @@ impl Action {
             Self::Delivered => "Your message was delivered to:",
             Self::Relayed => {
                 "Your message was passed on to a host that does not report further. It was passed on for:"
+            }
+            Self::Expanded => {
+                "Your message was taken, and is being sent on to those whom an address stands for. It is:"
             }
         }
     }

@@ -102,7 +102,7 @@ pub(super) fn add(outcomes: &mut Vec<(RcptId, Outcome)>, id: RcptId, outcome: Ou
 
 const fn urgency(outcome: &Outcome) -> u8 {
     match outcome {
-        Outcome::Delivered(_) | Outcome::Relayed { .. } => 0,
+        Outcome::Delivered(_) | Outcome::Relayed { .. } | Outcome::Expanded => 0,
         Outcome::Refused(_) | Outcome::Corrupt(_) => 1,
         Outcome::Later(_) => 2,
         Outcome::Unknown(_) => 3,

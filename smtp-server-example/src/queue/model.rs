@@ -29,7 +29,8 @@ impl fmt::Display for RcptId {
     }
 }
 
-/// Where a delivery goes: a recipient's domain in lower case, [`local`](Self::local), or [`lmtp`](Self::lmtp).
+/// Where a delivery goes: a recipient's domain in lower case, [`local`](Self::local), [`lmtp`](Self::lmtp), or nowhere
+/// beyond the [`alias`](Self::alias) that was written to.
 ///
 /// Hosts, addresses and TLS are looked up at each attempt, since they may change while a mail waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,11 +40,17 @@ impl RouteKey {
     /// The way to the mailboxes here. Not a domain's name: a domain has a dot, is one label in an MX's eyes, or is a
     /// literal; none has a blank.
     const LOCAL_KEY: &'static str = "local mailboxes";
+    const ALIAS_KEY: &'static str = "alias here";
     /// What stands before a domain of ours; it has a blank too.
     const LMTP: &'static str = "lmtp ";
 
     pub(crate) fn local() -> Self {
         Self(Self::LOCAL_KEY.to_owned())
+    }
+
+    /// Of an address here that stands for several: all there is to do is to say so (RFC 3461 §5.2.7.3 c).
+    pub(crate) fn alias() -> Self {
+        Self(Self::ALIAS_KEY.to_owned())
     }
 
     /// The way to the mailboxes of a domain of ours that an LMTP server has. Where that listens is looked up at each
@@ -66,15 +73,23 @@ impl RouteKey {
         &self.0
     }
 
-    /// Whether it ends in mailboxes here, be it by LMTP.
+    /// Whether it ends here, be it in mailboxes by LMTP.
     pub(crate) fn is_local(&self) -> bool {
-        self.0 == Self::LOCAL_KEY || self.0.starts_with(Self::LMTP)
+        self.0 == Self::LOCAL_KEY || self.is_alias() || self.0.starts_with(Self::LMTP)
+    }
+
+    pub(crate) fn is_alias(&self) -> bool {
+        self.0 == Self::ALIAS_KEY
     }
 }
 
 impl fmt::Display for RouteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 == Self::LOCAL_KEY { "local" } else { &self.0 })
+        f.write_str(match self.0.as_str() {
+            Self::LOCAL_KEY => "local",
+            Self::ALIAS_KEY => "alias",
+            key => key,
+        })
     }
 }
 

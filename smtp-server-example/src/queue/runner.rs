@@ -14,8 +14,8 @@ use super::dsn::Returned;
 use super::in_flight::InFlight;
 use super::intake::Intake;
 use super::lock::Lock;
-use super::model::{Crash, DeliveryId, Job, RcptState, RouteKey, Settlement};
-use super::policy::{Policy, after};
+use super::model::{Crash, DeliveryId, Job, NewDelivery, NewRcpt, RcptState, Settlement};
+use super::policy::{Event, Policy, after};
 use super::results::Results;
 use super::schedule::{Schedule, Turn};
 use super::settle::{Circumstances, settle};
@@ -55,8 +55,8 @@ pub(crate) struct Surroundings {
     pub(crate) policy: Policy,
     pub(crate) log: Log,
     pub(crate) ids: Arc<QueueIds>,
-    /// Which way an address goes.
-    pub(crate) way: Arc<dyn Fn(&str) -> RouteKey + Send + Sync>,
+    /// Who gets a notice to this recipient, and by which way.
+    pub(crate) ways: Arc<dyn Fn(NewRcpt) -> Vec<NewDelivery> + Send + Sync>,
     pub(crate) local: Arc<dyn Transport>,
     pub(crate) remote: Arc<dyn Transport>,
 }
@@ -339,8 +339,8 @@ impl Shared {
                 chance: chance(),
                 route,
                 next_id: &|| ids.next(now),
-                way: &|address| (self.with.way)(address),
-                returned: &|| self.returned(&job),
+                ways: &|rcpt| (self.with.ways)(rcpt),
+                returned: &|event| self.returned(event, &job),
             },
         );
         self.log(&job, &report, &settlement);
@@ -348,13 +348,16 @@ impl Shared {
     }
 
     async fn carry(&self, job: &Arc<Job>) -> Report {
+        if job.route.is_alias() {
+            return expanded(job);
+        }
         let transport = if job.route.is_local() { &self.with.local } else { &self.with.remote };
         transport.deliver(Arc::clone(job)).await
     }
 
-    fn returned(&self, job: &Job) -> Returned {
+    fn returned(&self, event: Event, job: &Job) -> Returned {
         match self.spool.read(&job.body) {
-            Ok(body) => Returned::read(&job.envelope, job.body.octets, &job.prefix, body),
+            Ok(body) => Returned::read(event, &job.envelope, job.body.octets, &job.prefix, body),
             Err(_) => Returned::Header(job.prefix.clone()),
         }
     }
@@ -409,13 +412,14 @@ impl Shared {
     fn log(&self, job: &Job, report: &Report, settlement: &Settlement) {
         for (rcpt, settled) in job.rcpts.iter().zip(&settlement.rcpts) {
             let name = match settled.state {
+                RcptState::Accepted if job.route.is_alias() => "expanded",
                 RcptState::Accepted if job.route.is_local() => "delivered",
                 RcptState::Accepted => "relayed",
                 RcptState::Wait => "deferred",
                 other => other.word(),
             };
             metrics::delivery(if job.route.is_local() { "local" } else { "remote" }, name);
-            if settled.state == RcptState::Accepted {
+            if settled.state == RcptState::Accepted && !job.route.is_alias() {
                 let since = settlement.now.duration_since(job.envelope.arrived);
                 metrics::arrived(since.try_into().unwrap_or_default());
             }
@@ -451,6 +455,12 @@ impl Shared {
 /// A span as log lines have it.
 fn seconds(span: Duration) -> String {
     format!("{:.3}", span.as_secs_f64())
+}
+
+/// What there is to say of an alias: those behind it have deliveries of their own.
+fn expanded(job: &Job) -> Report {
+    let outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, Outcome::Expanded)).collect();
+    Report { outcomes, phase: Some("alias".into()), ..Report::default() }
 }
 
 fn skipped(job: &Job, why: &str) -> Report {

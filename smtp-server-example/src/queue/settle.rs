@@ -4,8 +4,7 @@ use jiff::Timestamp;
 
 use super::dsn::{self, Notice, Returned, Told};
 use super::model::{
-    Attempt, Job, NewDelivery, NewMessage, NewRcpt, Rcpt, RcptState, RouteKey, RouteState, Settled,
-    Settlement,
+    Attempt, Job, NewDelivery, NewMessage, NewRcpt, Rcpt, RcptState, RouteState, Settled, Settlement,
 };
 use super::policy::{Event, Policy, after};
 use super::spool::body_of;
@@ -24,10 +23,10 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) route: Option<RouteState>,
     /// Names a notice.
     pub(crate) next_id: &'a dyn Fn() -> QueueId,
-    /// Which way an address goes.
-    pub(crate) way: &'a dyn Fn(&str) -> RouteKey,
-    /// What a notice returns of the message. Asked only if there is one.
-    pub(crate) returned: &'a dyn Fn() -> Returned,
+    /// Who gets a notice to this recipient, and by which way.
+    pub(crate) ways: &'a dyn Fn(NewRcpt) -> Vec<NewDelivery>,
+    /// What a notice of this returns of the message. Asked only if there is one.
+    pub(crate) returned: &'a dyn Fn(Event) -> Returned,
 }
 
 /// No answer came where one is due.
@@ -111,6 +110,12 @@ impl<'a> Fate<'a> {
                 dsn::Action::Relayed,
                 Said { text: reply.clone(), status: (2, 0, 0), remote: true },
             ),
+            Outcome::Expanded => (
+                RcptState::Accepted,
+                Some(Event::Succeeded),
+                dsn::Action::Expanded,
+                Said::ours((2, 0, 0), "sent on to several recipients"),
+            ),
             Outcome::Refused(said) => failed(RcptState::Refused, said.clone()),
             Outcome::Corrupt(said) => failed(RcptState::Corrupt, said.clone()),
             Outcome::Later(said) | Outcome::Unknown(said) if over => {
@@ -188,7 +193,7 @@ fn notice(
         told: &told,
         mx: report.mx.as_deref(),
         now: with.now,
-        returned: (with.returned)(),
+        returned: (with.returned)(event),
     };
     let rcpt = NewRcpt {
         address: sender.clone(),
@@ -201,7 +206,7 @@ fn notice(
         prefix: Vec::new(),
         body: body_of(notice.content()),
         hold: None,
-        deliveries: vec![NewDelivery { route: (with.way)(sender), warn: None, rcpts: vec![rcpt] }],
+        deliveries: (with.ways)(rcpt),
         key: None,
         batch: 0,
     })
@@ -212,9 +217,9 @@ mod tests {
     use mail_parser::{MessageParser, MimeHeaders};
     use smtp_proto::wire::params::{Notify, Ret};
 
-    use super::super::conformance::at;
+    use super::super::conformance::{self, at};
     use super::super::in_flight::Flight;
-    use super::super::model::{Body, BodyType, DeliveryId, Envelope, Kind, Place, RcptId};
+    use super::super::model::{Body, BodyType, DeliveryId, Envelope, Kind, Place, RcptId, RouteKey};
     use super::*;
     use crate::queue_id::QueueIds;
 
@@ -282,8 +287,10 @@ mod tests {
                 chance: 10,
                 route: None,
                 next_id: &|| ids.next(at(now)),
-                way: &|address| RouteKey::domain(address.rsplit('@').next().unwrap()),
-                returned: &|| Returned::read(&job.envelope, job.body.octets, &job.prefix, CONTENT),
+                ways: &conformance::by_domain,
+                returned: &|event| {
+                    Returned::read(event, &job.envelope, job.body.octets, &job.prefix, CONTENT)
+                },
             },
         )
     }
@@ -309,6 +316,7 @@ mod tests {
             (delivered(), success, soon, Accepted, Some("delivered"), "it was asked for"),
             (relayed(false), success, soon, Accepted, Some("relayed"), "the next host does not report"),
             (relayed(true), success, soon, Accepted, None, "the next host does"),
+            (Outcome::Expanded, success, soon, Accepted, Some("expanded"), "an alias of several"),
             (refused(), None, soon, Refused, Some("failed"), "a failure is told unless told otherwise"),
             (refused(), success, soon, Refused, None, "only success was asked for"),
             (refused(), Some(Notify::NEVER), soon, Refused, None, "nothing was asked for"),
@@ -412,6 +420,18 @@ mod tests {
         assert!(!status.lines().any(|line| line == "Action: delivered"), "a reply forges no field");
         assert!(content.contains("the text"), "the message comes back");
         assert!(content.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n'])));
+    }
+
+    #[test]
+    fn of_what_has_not_failed_the_header_comes_back_whatever_ret_says() {
+        let mut asked = job(&[("b@one.example", None, Some(Notify::SUCCESS.with(Notify::DELAY)))]);
+        asked.envelope.ret = Some(Ret::Full);
+        let delivered = Outcome::Delivered("delivered".into());
+        let later = Outcome::Later(said("451 later", (4, 0, 0)));
+        for (outcome, now) in [(delivered, 60), (Outcome::Expanded, 60), (later, 5 * 3_600)] {
+            let content = text(&settled(&asked, &report(vec![outcome]), now).notices[0]);
+            assert!(content.contains("text/rfc822-headers") && !content.contains("the text"), "{content}");
+        }
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub(crate) enum Outcome {
         /// It offers DSN, and so reports success itself (RFC 3461 §5.2.1).
         reports: bool,
     },
+    /// It stands for several, who get the message each by their own delivery.
+    Expanded,
     /// For good.
     Refused(Said),
     /// For now.

@@ -1,7 +1,6 @@
 //! What a client has said since MAIL, and the message that comes of it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -11,11 +10,11 @@ use smtp_proto::wire::path::{Mailbox, MailboxBuf, ReversePathBuf};
 use smtp_proto::wire::reply::Reply;
 
 use crate::config::Kind;
-use crate::directory::User;
 use crate::fixups::Fixups;
 use crate::log::{Event, Log};
-use crate::queue::{self, BodyType, Envelope, Intake, NewDelivery, NewRcpt, Policy, RouteKey, Unsure};
+use crate::queue::{self, BodyType, Envelope, Intake, NewRcpt, Policy, Unsure};
 use crate::queue_id::QueueId;
+use crate::recipients::Recipients;
 use crate::refusal::Refusal;
 use crate::scan::{About, Scan};
 use crate::store::RealDisk;
@@ -33,9 +32,8 @@ pub(super) struct Transaction {
     pub(super) sender: ReversePathBuf,
     /// The recipients taken, as they were given.
     pub(super) recipients: Vec<MailboxBuf>,
-    /// Whom they stand for and by which way, each mailbox once.
-    pub(super) to: Vec<(RouteKey, Arc<User>)>,
-    pub(super) deliveries: Vec<NewDelivery>,
+    /// Whom they stand for.
+    pub(super) to: Recipients,
     pub(super) said: Said,
     pub(super) refused: Vec<(MailboxBuf, u16)>,
     pub(super) refused_count: usize,
@@ -87,8 +85,7 @@ impl Transaction {
             user: facts.user().map(str::to_owned),
             sender: mail.sender().to_owned(),
             recipients: Vec::new(),
-            to: Vec::new(),
-            deliveries: Vec::new(),
+            to: Recipients::default(),
             said,
             refused: Vec::new(),
             refused_count: 0,
@@ -99,35 +96,14 @@ impl Transaction {
         }
     }
 
-    /// Adds a recipient to the delivery that goes this way.
-    pub(super) fn add(
-        &mut self,
-        way: RouteKey,
-        mailbox: Mailbox<'_>,
-        params: RcptParams<'_>,
-        user: Option<String>,
-    ) {
-        let rcpt = NewRcpt {
+    /// Notes a recipient that is taken, and returns what is known of it.
+    pub(super) fn taken(&mut self, mailbox: Mailbox<'_>, params: RcptParams<'_>) -> NewRcpt {
+        self.recipients.push(mailbox.to_owned());
+        NewRcpt {
             address: mailbox.as_str().to_owned(),
-            user,
+            user: None,
             orcpt: params.orcpt().map(|orcpt| orcpt_text(&orcpt)),
             notify: params.notify(),
-        };
-        match self.deliveries.iter_mut().find(|delivery| delivery.route == way) {
-            Some(delivery) => delivery.rcpts.push(rcpt),
-            None => self.deliveries.push(NewDelivery { route: way, warn: None, rcpts: vec![rcpt] }),
-        }
-    }
-
-    /// Adds a recipient elsewhere, once.
-    pub(super) fn add_foreign(&mut self, mailbox: Mailbox<'_>, params: RcptParams<'_>) {
-        let address = mailbox.as_str();
-        let way = RouteKey::domain(address.rsplit_once('@').map_or(address, |(_, domain)| domain));
-        let same = |delivery: &NewDelivery| {
-            delivery.route == way && delivery.rcpts.iter().any(|rcpt| rcpt.address == address)
-        };
-        if !self.deliveries.iter().any(same) {
-            self.add(way, mailbox, params, None);
         }
     }
 

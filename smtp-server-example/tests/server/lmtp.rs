@@ -101,7 +101,8 @@ fn settings(socket: &Path) -> String {
         "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\n\
          [[domain]]\nname = \"Store.test\"\ndelivery = \"lmtp:unix:{}\"\n\
-         [[alias]]\naddress = \"info@store.test\"\nto = [\"bob\"]\n",
+         [[alias]]\naddress = \"info@store.test\"\nto = [\"bob\"]\n\
+         [[alias]]\naddress = \"both@store.test\"\nto = [\"alice\", \"busy\"]\n",
         socket.display()
     );
     USERS.iter().for_each(|user| text.push_str(&format!("[[user]]\nname = \"{user}\"\n")));
@@ -249,4 +250,19 @@ fn a_report_quotes_the_stores_reason() {
     ] {
         assert!(report.contains(part), "{part} is missing in\n{report}");
     }
+}
+
+#[test]
+fn of_several_people_who_are_told_together_each_is_told_once() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("lmtp");
+    let (store, server) = (Store::start(&socket), Server::serve(folder.path(), &settings(&socket)));
+    send(&mut greeted(&server), "<both@store.test>", &["gone@store.test"], PLAIN);
+    let (to, report) = store.next();
+    assert!(report.contains("Action: failed\n"), "{report}");
+    assert_eq!(to, ["alice@Store.test"], "busy is asked too, and says so");
+    // Only who has not got it is tried again.
+    queue(&server.data, "flush", &["--wait"]);
+    send(&mut greeted(&server), "<a@client.example>", &["bob@store.test"], PLAIN);
+    assert_eq!(store.next().0, ["bob@Store.test"], "alice has it");
 }

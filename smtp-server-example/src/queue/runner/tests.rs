@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::queue::admin::{Request, asked};
-use crate::queue::conformance::message;
+use crate::queue::conformance::{self, message};
 use crate::queue::filter::Filter;
 use crate::queue::model::NewMessage;
 use crate::queue::store::{Order, Store as _, Verb};
@@ -64,7 +64,7 @@ fn start_in(folder: &Path) -> Running {
         policy: Policy::default(),
         log,
         ids: Arc::new(QueueIds::new()),
-        way: Arc::new(|address| RouteKey::domain(address.rsplit('@').next().unwrap())),
+        ways: Arc::new(conformance::by_domain),
         local: Arc::new(Moody),
         remote: Arc::new(Moody),
     };
