@@ -248,9 +248,7 @@ impl Connect {
     fn equipped<S>(&self, client: Client<S>, policy: TlsPolicy) -> Result<Client<S>, ConnectError> {
         match policy {
             TlsPolicy::None | TlsPolicy::Opportunistic => Ok(client),
-            TlsPolicy::Required | TlsPolicy::Implicit => {
-                Err(ConnectError::Tls(io::Error::other("built without the feature `tls`")))
-            }
+            _ => Err(ConnectError::Tls(io::Error::other("built without the feature `tls`"))),
         }
     }
 
