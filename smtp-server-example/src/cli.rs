@@ -87,8 +87,8 @@ Examples:
 /// Runs the server by a settings file.
 ///
 /// SIGTERM and Ctrl-C end it once running transactions are finished, after `limits.drain_seconds` at the latest; a
-/// second signal ends it at once. SIGHUP has it read its settings and its certificate again; `config show` says which need a
-/// restart. What is wrong changes nothing. The users' file is read when it changes.
+/// second signal ends it at once. SIGHUP has it read its settings again; `config show` says which need a restart. What
+/// is wrong changes nothing. The users' file and the certificate with its key are read when they change.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The settings, in TOML; `config example` prints some to begin with

@@ -1,5 +1,6 @@
 //! From settings to running listeners, and back to rest.
 
+mod certificate;
 mod reload;
 
 use std::io;
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_tokio::Handle;
-use smtp_tokio::tls::rustls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub(crate) use self::certificate::Shown;
 use self::reload::{Running, Tests};
 use crate::config::{Config, Place};
 use crate::dns::{Ourselves, Resolver, ResolverSettings};
@@ -27,12 +28,14 @@ use crate::queue_id::QueueIds;
 use crate::scan::Scanners;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
+use crate::tls::Pair;
 
 /// How long the process waits at its end for a disk that does not answer.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// How often the users' file is looked at: what `user passwd` said holds a second later.
-const USERS_WATCH: Duration = Duration::from_secs(1);
+/// How often the users' file and the certificate's files are looked at: what `user passwd` said holds a second later, a
+/// new certificate after two.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// The exit code after a second Ctrl-C or SIGTERM: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -42,7 +45,7 @@ const INTERRUPTED: i32 = 130;
 pub(crate) fn run(
     people: People,
     log: &Log,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Pair>,
     source: Option<&Path>,
     banner: impl FnOnce(&[Door], &People) -> Option<String>,
 ) -> Result<(), Failure> {
@@ -62,7 +65,7 @@ pub(crate) fn run(
             mailroom::begin(opened, &people, Arc::<Maildirs<_>>::clone(&store), &ids, log)?;
         let mut doors = Vec::new();
         for listener in &config.listener {
-            doors.push(Door::open(&people, listener, tls.as_ref()).await?);
+            doors.push(Door::open(&people, listener, tls.as_ref().map(|pair| &pair.config)).await?);
         }
         let figures = match config.metrics.listen.place() {
             Some(Place::Tcp(address)) => Some(metrics::bind(*address).await?),
@@ -97,9 +100,12 @@ pub(crate) fn run(
         tokio::spawn(held.watch(mailroom.queue.clone(), Arc::clone(&people), log.clone()));
         let handles = doors.iter().map(Door::handle).collect();
         tokio::spawn(signals.watch(handles, log.clone()));
+        let handles: Vec<_> = doors.iter().map(|door| (door.kind, door.handle())).collect();
+        let shown = Arc::new(Shown::new(tls, handles.clone()));
         let running = Arc::new(Running {
             service: Arc::clone(&service),
-            doors: doors.iter().map(|door| (door.kind, door.handle())).collect(),
+            doors: handles,
+            shown: Arc::clone(&shown),
             store,
             source: source.map(Path::to_owned),
             tests,
@@ -109,10 +115,12 @@ pub(crate) fn run(
                 people: Arc::clone(&people),
                 queue: mailroom.queue.clone(),
                 doors: running.doors.clone(),
+                shown,
             };
             tokio::spawn(metrics::serve(listener, Arc::new(sources)));
         }
         tokio::spawn(Arc::clone(&running).watch_hang_up(hang_up));
+        tokio::spawn(Arc::clone(&running).watch_certificate());
         tokio::spawn(running.watch_users());
         let served = serve_all(doors, &service).await;
         mailroom.end().await;

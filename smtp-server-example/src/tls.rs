@@ -12,12 +12,35 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::{Kind as ListenerKind, Tls};
 use crate::failure::{Failure, Kind};
+use crate::people::Stamp;
 
-/// What listeners shake hands with; `None` where no certificate is set.
-pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failure> {
+/// A certificate with its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    /// What listeners shake hands with.
+    pub(crate) config: Arc<rustls::ServerConfig>,
+    /// When the first certificate of the chain ends, in seconds of Unix.
+    pub(crate) ends: Option<i64>,
+    /// What the files were like before they were read; none if it is from no files.
+    pub(crate) files: Option<Stamps>,
+}
+
+/// What changes when a certificate's file or its key's does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamps([Stamp; 2]);
+
+impl Stamps {
+    pub(crate) fn of(tls: &Tls) -> Self {
+        Self([&tls.certificate, &tls.key].map(|file| Stamp::of(file)))
+    }
+}
+
+/// Reads the pair; `None` where no certificate is set.
+pub(crate) fn load(tls: &Tls) -> Result<Option<Pair>, Failure> {
     if !tls.is_set() {
         return Ok(None);
     }
+    let files = Some(Stamps::of(tls));
     let read = |path: &Path| {
         fs::read(path).map_err(|error| {
             Failure::new(Kind::NoInput, format!("can't read {}: {error}", path.display()))
@@ -30,13 +53,16 @@ pub(crate) fn load(tls: &Tls) -> Result<Option<Arc<rustls::ServerConfig>>, Failu
         Failure::new(Kind::Config, format!("no use for {files}: {error}"))
             .help("want PEM text: the server's certificate before those that signed it, and its own key")
     })?;
-    Ok(Some(Arc::new(made)))
+    Ok(Some(Pair { config: Arc::new(made), ends: ends(&certificates(&chain)), files }))
 }
 
 /// The certificates in the file, the server's own first; none where there is none or it can't be read.
 pub(crate) fn chain(tls: &Tls) -> Vec<CertificateDer<'static>> {
-    let Some(pem) = fs::read(&tls.certificate).ok().filter(|_| tls.is_set()) else { return Vec::new() };
-    CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect()
+    fs::read(&tls.certificate).ok().filter(|_| tls.is_set()).map_or_else(Vec::new, |pem| certificates(&pem))
+}
+
+fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect()
 }
 
 /// When the first of these certificates ends, in seconds of Unix; none if there is none.
@@ -63,7 +89,7 @@ pub(crate) fn is_key_exposed(tls: &Tls) -> bool {
 
 /// Makes a certificate for `host` and this machine itself, and writes it to `file`, so that clients can be told to
 /// trust it. The key stays in memory.
-pub(crate) fn self_made(host: &str, file: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
+pub(crate) fn self_made(host: &str, file: &Path) -> Result<Pair, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(Kind::CantCreate, format!("can't make the certificate {}: {error}", file.display()))
     };
@@ -71,5 +97,6 @@ pub(crate) fn self_made(host: &str, file: &Path) -> Result<Arc<rustls::ServerCon
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| failed(&error))?;
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     fs::write(file, &certificate).map_err(|error| failed(&error))?;
-    server_config(certificate.as_bytes(), key.as_bytes()).map(Arc::new).map_err(|error| failed(&error))
+    let config = server_config(certificate.as_bytes(), key.as_bytes()).map_err(|error| failed(&error))?;
+    Ok(Pair { config: Arc::new(config), ends: ends(&certificates(certificate.as_bytes())), files: None })
 }

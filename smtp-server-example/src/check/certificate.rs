@@ -85,7 +85,7 @@ fn time(from: i64, until: i64, now: i64, findings: &mut Findings) {
         findings.fail(Kind::Config, NAME, what, WHY, "if that is not so, set this machine's clock");
     } else if until <= now {
         let what = format!("it ended {} days ago", (now - until).div_euclid(DAY));
-        findings.fail(Kind::Config, NAME, what, WHY, "renew it; the server reads it at SIGHUP");
+        findings.fail(Kind::Config, NAME, what, WHY, "renew it; a running server sees that by itself");
     } else if days < DAYS {
         findings.warn(
             NAME,

@@ -103,7 +103,7 @@ pub(super) const KEYS: &[Key] = &[
         "tls.certificate",
         "PEM file",
         "The certificate and those that signed it, the server's own first. With one, STARTTLS is offered; empty is \
-         none, as nobody can guess where it is.",
+         none, as nobody can guess where it is. A renewed one is shown within seconds, if its key is its own.",
     ),
     key(
         "tls.key",

@@ -40,7 +40,7 @@ pub(super) struct Now {
     /// None if the queue could not be asked.
     pub(super) queue: Option<Figures>,
     pub(super) uses: Vec<Use>,
-    /// When the certificate ends, in seconds of Unix.
+    /// When the certificate that is shown ends, in seconds of Unix.
     pub(super) certificate: Option<i64>,
 }
 
@@ -73,7 +73,7 @@ impl Now {
         let help = "How much of what it may have is used, 0 to 1";
         add("pressure", help, Some(Unit::Ratios), self.uses.iter().map(pressure).collect());
         if let Some(ends) = self.certificate {
-            let help = "When the certificate ends, in seconds since 1970";
+            let help = "When the certificate that is shown ends, in seconds since 1970";
             add("certificate_end", help, Some(Unit::Seconds), vec![(None, ends as f64)]);
         }
         gauges

@@ -23,7 +23,7 @@ use crate::config::Kind;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::people::People;
 use crate::queue::Queue;
-use crate::tls;
+use crate::serve::Shown;
 
 /// Questions at a time. One program asks, now and then.
 const AT_ONCE: usize = 8;
@@ -39,6 +39,7 @@ pub(crate) struct Sources {
     pub(crate) people: Arc<People>,
     pub(crate) queue: Queue,
     pub(crate) doors: Vec<(Kind, Handle)>,
+    pub(crate) shown: Arc<Shown>,
 }
 
 /// Binds the address.
@@ -111,15 +112,12 @@ impl Sources {
         let fullest = self.doors.iter().map(|(_, door)| door.connections()).max().unwrap_or_default();
         let connections =
             Use { resource: "connections", used: fullest as u64, most: config.limits.connections as u64 };
-        let certificate = config.tls.clone();
-        let ends =
-            tokio::task::spawn_blocking(move || (tls::ends(&tls::chain(&certificate)), descriptors())).await;
-        let (certificate, descriptors) = ends.unwrap_or_default();
+        let descriptors = tokio::task::spawn_blocking(descriptors).await.unwrap_or_default();
         Now {
             open,
             queue: self.queue.figures().await.ok(),
             uses: [Some(connections), descriptors].into_iter().flatten().collect(),
-            certificate,
+            certificate: self.shown.ends(),
         }
     }
 }

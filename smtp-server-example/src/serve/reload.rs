@@ -8,7 +8,7 @@ use smtp_tokio::Handle;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
 
-use super::{gate, no_folder};
+use super::{Shown, gate, no_folder};
 use crate::config::{Config, Kind};
 use crate::failure::Failure;
 use crate::gate::Gate;
@@ -24,6 +24,7 @@ use crate::tls;
 pub(super) struct Running {
     pub(super) service: Arc<Service>,
     pub(super) doors: Vec<(Kind, Handle)>,
+    pub(super) shown: Arc<Shown>,
     pub(super) store: Arc<Maildirs<RealDisk>>,
     /// The settings' file; a demonstration has none.
     pub(super) source: Option<PathBuf>,
@@ -59,7 +60,7 @@ impl Running {
         let people = &self.service.people;
         let Some(file) = people.file() else { return };
         let mut seen = people.stamp();
-        let mut ticks = tokio::time::interval(super::USERS_WATCH);
+        let mut ticks = tokio::time::interval(super::WATCH);
         loop {
             ticks.tick().await;
             let now = Some(Stamp::of(file));
@@ -71,6 +72,36 @@ impl Running {
                 Ok(()) => drop(self.log().event("users-read").field("file", file.display())),
                 Err(error) => drop(self.log().event("users-not-read").field("error", error)),
             }
+        }
+    }
+
+    /// Reads the certificate and its key again when they have changed.
+    pub(super) async fn watch_certificate(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(super::WATCH);
+        loop {
+            ticks.tick().await;
+            // It reads files, and a disk may be slow.
+            let running = Arc::clone(&self);
+            let _ = tokio::task::spawn_blocking(move || running.look_at_certificate()).await;
+        }
+    }
+
+    fn look_at_certificate(&self) {
+        let config = self.service.people.config();
+        match self.shown.look(&config.tls) {
+            None => {}
+            Some(Ok(())) => self.tell_certificate(&config),
+            Some(Err(error)) => {
+                let event = self.log().event("certificate-not-read").field("error", error);
+                event.field("hint", "the certificate of before is shown");
+            }
+        }
+    }
+
+    fn tell_certificate(&self, config: &Config) {
+        let event = self.log().event("certificate-read").field("file", config.tls.certificate.display());
+        if let Some(Ok(ends)) = self.shown.ends().map(jiff::Timestamp::from_second) {
+            event.field("ends", ends);
         }
     }
 
@@ -105,16 +136,17 @@ impl Running {
             self.service.gate.set(gate);
         }
         self.service.scanners.set(Scanners::new(config.scan.clone(), self.log().clone()));
-        for (kind, door) in &self.doors {
+        for (_, door) in &self.doors {
             door.reload_limits(config.limits.connections, config.limits.connections_per_address);
-            if let Some(fresh) = &certificate {
-                door.reload_tls(tls::of_kind(fresh, *kind));
-            }
+        }
+        let is_read = certificate.is_some();
+        if let Some(pair) = certificate {
+            self.shown.show(pair);
         }
         let event = self.log().event("settings-read").field("file", source.display());
         event.field("changed", renewed.changed.join(","));
-        if certificate.is_some() {
-            self.log().event("certificate-read").field("file", config.tls.certificate.display());
+        if is_read {
+            self.tell_certificate(&config);
         }
         if !renewed.waiting.is_empty() {
             let keys = renewed.waiting.join(",");

@@ -97,7 +97,7 @@ fn said(output: &Output) -> String {
 }
 
 /// A certificate for a host that a root in `root.pem` has signed, good from a year to a year, and its key.
-fn certificate(folder: &Path, host: &str, from: i32, until: jiff::civil::Date) -> String {
+pub(crate) fn certificate(folder: &Path, host: &str, from: i32, until: jiff::civil::Date) -> String {
     let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut root = CertificateParams::new(Vec::new()).unwrap();
     root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -114,7 +114,7 @@ fn certificate(folder: &Path, host: &str, from: i32, until: jiff::civil::Date) -
     "[tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n".to_owned()
 }
 
-fn in_days(days: i64) -> jiff::civil::Date {
+pub(crate) fn in_days(days: i64) -> jiff::civil::Date {
     use jiff::ToSpan;
     // Midnight has passed already in UTC or will soon: a day more or less.
     jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date().checked_add(days.days()).unwrap()

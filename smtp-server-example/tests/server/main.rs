@@ -3,6 +3,7 @@
 mod after_dot;
 mod bad_input;
 mod blocklists;
+mod certificates;
 mod check;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/daemon.rs"]

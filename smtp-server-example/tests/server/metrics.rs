@@ -23,7 +23,7 @@ fn ask(server: &Server, request: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
-fn figures(server: &Server) -> String {
+pub(crate) fn figures(server: &Server) -> String {
     let (head, body) = ask(server, "GET /metrics");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("application/openmetrics-text"), "{head}");
     body
