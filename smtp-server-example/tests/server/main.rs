@@ -26,6 +26,7 @@ mod peers;
 mod queue;
 mod relay;
 mod reload;
+mod reports;
 mod scanners;
 mod security;
 mod security_paths;
