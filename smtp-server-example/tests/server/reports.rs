@@ -78,11 +78,11 @@ impl Host {
 }
 
 fn serve(mut stream: &TcpStream, offers: &str, heard: &dyn Fn(String)) -> Option<()> {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
     let mut say = |text: &str| stream.write_all(format!("{text}\r\n").as_bytes()).ok();
     say("220 other.example ESMTP")?;
     let mut is_content = false;
-    while let Some(line) = lines.next() {
+    for line in lines {
         let verb = line.split([' ', ':']).next()?.to_owned();
         if matches!(&*verb, "MAIL" | "RCPT") {
             heard(line.clone());
@@ -133,7 +133,7 @@ fn send(server: &Server, mail: &str, rcpts: &[&str]) {
     client.say_all(&["EHLO client.example", &format!("MAIL FROM:<bob@example.test> {mail}")]);
     for rcpt in rcpts {
         let (name, more) = rcpt.split_once(' ').unwrap_or((rcpt, ""));
-        client.say_all(&[&format!("RCPT TO:<{name}@example.test> {more}").trim_end()]);
+        client.say_all(&[format!("RCPT TO:<{name}@example.test> {more}").trim_end()]);
     }
     client.say_all(&["DATA", "Subject: of this\r\n\r\nthe text\r\n."]);
 }
