@@ -12,6 +12,9 @@ mod dns;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/dovecot.rs"]
 mod dovecot;
+#[allow(dead_code, reason = "not everything there is used here")]
+#[path = "../../../smtp-tokio/tests/peer_servers/exim.rs"]
+mod exim;
 mod harness;
 mod lifecycle;
 mod listeners;

@@ -4,9 +4,12 @@
 mod aiosmtpd;
 pub(crate) mod daemon;
 pub(crate) mod dovecot;
+#[allow(dead_code, reason = "not everything there is used here")]
+pub(crate) mod exim;
 mod lmtp;
 mod postfix;
 mod sink;
+mod to_exim;
 
 use daemon::PATIENCE;
 
