@@ -1,6 +1,6 @@
 //! What a message is sent with.
 
-use crate::wire::content::Survey;
+use crate::wire::content::{Needs, Survey};
 use crate::wire::params::{Body, MailParams, MailParamsBuf, RcptParams, RcptParamsBuf};
 use crate::wire::path::{Mailbox, MailboxBuf, ReversePath};
 
@@ -201,13 +201,16 @@ impl<'e> Envelope<'e> {
 
     /// Declares what a survey of the whole content found. [`Body::BinaryMime`] stays if it was set.
     #[must_use]
-    pub fn surveyed(mut self, survey: &Survey) -> Self {
-        let end = if survey.ends_line() { 0 } else { 2 };
-        self.declared.size = Some(survey.octets().saturating_add(end));
-        self.declared.bare = survey.bare_cr().saturating_add(survey.bare_lf());
-        self.declared.eight_bit_header = survey.has_8bit_header();
+    pub fn surveyed(self, survey: &Survey) -> Self {
+        self.needing(survey.needs())
+    }
+
+    fn needing(mut self, needs: Needs) -> Self {
+        self.declared.size = Some(needs.size());
+        self.declared.bare = needs.bare();
+        self.declared.eight_bit_header = needs.has_8bit_header();
         if self.declared.body != Some(Body::BinaryMime) {
-            let body = if survey.has_8bit() { Body::EightBitMime } else { Body::SevenBit };
+            let body = if needs.has_8bit() { Body::EightBitMime } else { Body::SevenBit };
             self.declared.body = Some(body);
         }
         self
@@ -217,10 +220,7 @@ impl<'e> Envelope<'e> {
     /// [`rewinds`](Self::rewinds).
     #[must_use]
     pub fn content(self, content: &[u8]) -> Self {
-        let mut survey = Survey::new();
-        survey.update(content);
-        survey.finish();
-        self.surveyed(&survey).rewinds()
+        self.needing(Needs::of(content)).rewinds()
     }
 
     /// Says that the content can be written again from its begin, so that recipients beyond a server's limits get it in

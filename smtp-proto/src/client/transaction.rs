@@ -218,29 +218,39 @@ impl ClientSession {
         if piece.is_empty() {
             return 0;
         }
-        if let Err(why) = self.check_content(piece) {
-            self.contradict(why);
-            return octets.len();
-        }
         self.turn = self.turn.wrapping_add(1);
-        if self.job.chunked {
-            if !self.may_write_content() {
-                return 0;
-            }
-            self.write(&Command::Bdat { size: piece.len() as u64, last: false });
-            self.output.extend_from_slice(piece);
-            self.job.owed += 1;
-        } else {
-            // Room for some dots, so that the buffer seldom grows twice.
-            self.output.reserve(piece.len() + piece.len() / 16 + 16);
-            let put = self.job.encoder.put(piece, &mut *self.output);
-            if put != Ok(piece.len()) {
-                self.contradict(Contradiction::BareNewline.into());
-                return octets.len();
-            }
+        let put = if self.job.chunked { self.put_chunk(piece) } else { self.put_lines(piece) };
+        put.unwrap_or_else(|why| {
+            self.contradict(why);
+            octets.len()
+        })
+    }
+
+    fn put_chunk(&mut self, piece: &[u8]) -> Result<usize, Why> {
+        self.check_content(piece)?;
+        if !self.may_write_content() {
+            return Ok(0);
         }
+        self.write(&Command::Bdat { size: piece.len() as u64, last: false });
+        self.output.extend_from_slice(piece);
+        self.job.owed += 1;
         self.job.octets = self.job.octets.saturating_add(piece.len() as u64);
-        piece.len()
+        Ok(piece.len())
+    }
+
+    fn put_lines(&mut self, piece: &[u8]) -> Result<usize, Why> {
+        // Room for some dots, so that the buffer seldom grows twice.
+        self.output.reserve(piece.len() + piece.len() / 16 + 16);
+        for block in piece.chunks(CHECKED) {
+            // Checked afterwards, as the encoder has work to do while memory is slow. What must not go out is dropped again.
+            let put = self.job.encoder.put(block, &mut *self.output);
+            self.check_content(block)?;
+            if put != Ok(block.len()) {
+                return Err(Contradiction::BareNewline.into());
+            }
+            self.job.octets = self.job.octets.saturating_add(block.len() as u64);
+        }
+        Ok(piece.len())
     }
 
     /// Whether `piece` is what was declared.
@@ -387,6 +397,9 @@ impl ClientSession {
         self.job.clear();
     }
 }
+
+/// How much content is encoded before it is checked, which then finds it in the nearest cache.
+const CHECKED: usize = 4_096;
 
 impl From<Contradiction> for Why {
     fn from(contradiction: Contradiction) -> Self {

@@ -58,7 +58,7 @@ impl ChunkCounter {
 
     fn count(&mut self, content: &[u8]) {
         let mut from = 0;
-        while let Some(found) = scan::first_irregular(self.line.at(content, from), &content[from..]) {
+        while let Some(found) = scan::first_bare(self.line.at(content, from), &content[from..]) {
             let at = from + found;
             self.bare.count(self.line.at(content, at), content[at]);
             from = at + 1;

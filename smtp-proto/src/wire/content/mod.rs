@@ -20,6 +20,7 @@ mod survey;
 pub use chunk::{ChunkCounter, ChunkOverflow};
 pub use decode::{Decoded, Decoder, Status};
 pub use encode::{BareNewline, Encoded, Encoder, SendNewlines};
+pub(crate) use survey::Needs;
 pub use survey::Survey;
 
 const CR: u8 = b'\r';

@@ -19,6 +19,11 @@ pub(super) fn first_irregular(line: Line, input: &[u8]) -> Option<usize> {
     first_pair(line, input, |before, here| ((before == CR) ^ (here == LF)) | is_line_dot(before, here))
 }
 
+/// Offset of the first octet that shows a bare CR or LF: it follows the one, or is the other.
+pub(super) fn first_bare(line: Line, input: &[u8]) -> Option<usize> {
+    first_pair(line, input, |before, here| (before == CR) ^ (here == LF))
+}
+
 /// Offset of the first dot that starts a line. `line` is where the first octet stands.
 pub(super) fn first_dot(line: Line, input: &[u8]) -> Option<usize> {
     let mut from = 0;
