@@ -44,6 +44,10 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = QUEUE_EXAMPLES)]
     Queue(queue::command::Command),
     Trace(queue::trace::Trace),
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(Backup),
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Restore(Restore),
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
     #[command(subcommand, after_help = DNS_EXAMPLES)]
@@ -134,6 +138,38 @@ Examples:
   smtp-server-example queue list --config mail.toml domain=example.org older=1h --json
   smtp-server-example queue drop --config mail.toml --dry-run from=spammer@example.org
   smtp-server-example queue retry --config mail.toml all";
+
+/// Saves the queue, who can log in and the settings to a new folder, whether or not the server runs.
+///
+/// Mailboxes and the certificate are not in it: they are files that other programs copy. A folder that has the name is
+/// whole and durable.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// A folder that does not exist yet
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+}
+
+/// Takes a queue back that `backup` has saved, and who can log in, where neither is there.
+///
+/// No server may run. All that waits is held, since it may have been delivered since: look at it with queue list
+/// state=hold, then queue release or queue drop.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// What `backup` has made
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    #[arg(long, value_name = "FILE", help = SETTINGS)]
+    pub(crate) config: PathBuf,
+}
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  smtp-server-example backup --config mail.toml /var/backups/mail-$(date +%F)
+  smtp-server-example restore --config mail.toml /var/backups/mail-2026-11-25
+  smtp-server-example queue list --config mail.toml state=hold";
 
 /// Says who can log in.
 ///

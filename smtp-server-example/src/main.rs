@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod after_dot;
+mod backup;
 mod blocklists;
 mod check;
 mod cli;
@@ -88,6 +89,8 @@ fn run(command: Command) -> Result<(), Failure> {
             print(&text).and(result)
         }
         Command::Queue(command) => print(&queue::command::run(command)?),
+        Command::Backup(command) => print(&backup::save(&command)?),
+        Command::Restore(command) => print(&backup::restore(&command)?),
         Command::Trace(trace) => print(&queue::trace::run(&trace)?),
         Command::User(command) => print(&users::run(command)?),
         Command::Config(cli::Config::Show { config: None }) => print(&config::defaults()),

@@ -25,6 +25,8 @@ pub(crate) enum Request {
     Order { verb: Verb, filter: Filter, dry: bool },
     /// Answered once nothing is due and nothing is being tried.
     Wait,
+    /// Keeps every file of the spool until whoever asked hangs up.
+    Keep,
 }
 
 /// Does what is asked at a queue that no server runs.
@@ -47,7 +49,7 @@ pub(super) fn asked(reader: &SqliteReader, request: &Request, now: Timestamp) ->
     match request {
         Request::List(filter) => reader.read(|db| list(db, filter, now)),
         Request::Show(filter) => reader.read(|db| show(db, filter, now)),
-        Request::Order { .. } | Request::Wait => Ok(Value::Null),
+        Request::Order { .. } | Request::Wait | Request::Keep => Ok(Value::Null),
     }
 }
 

@@ -4,7 +4,7 @@
 //! the folder is its owner's alone. While no server runs there is nobody to ask, and the files are opened instead,
 //! under the same lock.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream as Client;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +24,9 @@ const QUESTION: u64 = 64 * 1024;
 
 /// How long a question may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long files are kept for who copies them, at most.
+const LONGEST_COPY: Duration = Duration::from_secs(6 * 3_600);
 
 fn socket(folder: &Path) -> PathBuf {
     folder.join("control.sock")
@@ -59,11 +62,22 @@ impl Queue {
         let mut question = tokio::io::BufReader::new(reading.take(QUESTION));
         tokio::time::timeout(PATIENCE, question.read_line(&mut line)).await??;
         let answer = match serde_json::from_str(&line) {
+            Ok(Request::Keep) => return self.keep_files(stream).await,
             Ok(request) => self.answer(request).await,
             Err(error) => Err(StoreError::new(Trouble::Wrong, format!("not understood: {error}"))),
         };
         let answer = answer.unwrap_or_else(|error| json!({ "error": error.text }));
         writing.write_all(format!("{answer}\n").as_bytes()).await
+    }
+
+    async fn keep_files(self, mut stream: UnixStream) -> io::Result<()> {
+        let kept = self.removals.keep();
+        let said = stream.write_all(b"null\n").await;
+        // Who asked says nothing more.
+        let _ = tokio::time::timeout(LONGEST_COPY, stream.read_u8()).await;
+        // It takes files away.
+        tokio::task::spawn_blocking(move || drop(kept)).await?;
+        said
     }
 
     async fn answer(self, request: Request) -> Result<Value, StoreError> {
@@ -97,15 +111,44 @@ pub(crate) fn ask(folder: &Path, request: Request) -> Result<Value, StoreError> 
     }
 }
 
+/// What keeps the files of a queue where they are, for as long as it lives: the lock, or the server that has it.
+pub(super) struct Kept {
+    _lock: Option<Lock>,
+    server: Option<Client>,
+}
+
+impl Kept {
+    /// Asks for it. Blocks.
+    pub(super) fn ask(folder: &Path) -> Result<Self, StoreError> {
+        match Lock::take(folder)? {
+            lock @ Some(_) => Ok(Self { _lock: lock, server: None }),
+            None => Ok(Self { _lock: None, server: Some(put(folder, &Request::Keep)?.1) }),
+        }
+    }
+
+    /// Whether they were kept until now: the server is still there.
+    pub(super) fn has_held(self) -> io::Result<bool> {
+        let Some(mut server) = self.server else { return Ok(true) };
+        server.set_nonblocking(true)?;
+        let said = server.read(&mut [0]);
+        Ok(said.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+    }
+}
+
 fn ask_server(folder: &Path, request: &Request) -> Result<Value, StoreError> {
+    put(folder, request).map(|(answer, _)| answer)
+}
+
+/// Asks; the answer comes with the connection.
+fn put(folder: &Path, request: &Request) -> Result<(Value, Client), StoreError> {
     let mut server = Client::connect(socket(folder))?;
     let question = serde_json::to_string(request).map_err(io::Error::from)?;
     server.write_all(format!("{question}\n").as_bytes())?;
     let mut line = String::new();
-    BufReader::new(server).read_line(&mut line)?;
+    BufReader::new(&server).read_line(&mut line)?;
     let answer: Value = serde_json::from_str(&line).map_err(io::Error::from)?;
     match answer.get("error").and_then(Value::as_str) {
         Some(error) => Err(StoreError::new(Trouble::Wrong, error)),
-        None => Ok(answer),
+        None => Ok((answer, server)),
     }
 }

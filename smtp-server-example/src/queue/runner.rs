@@ -16,6 +16,7 @@ use super::intake::Intake;
 use super::lock::Lock;
 use super::model::{Crash, DeliveryId, Job, NewDelivery, NewRcpt, RcptState, Settlement};
 use super::policy::{Event, Policy, after};
+use super::removals::Removals;
 use super::results::Results;
 use super::schedule::{Schedule, Turn};
 use super::settle::{Circumstances, settle};
@@ -66,6 +67,7 @@ pub(crate) struct Surroundings {
 pub(crate) struct Queue {
     pub(super) writer: Writer,
     pub(super) reader: Arc<SqliteReader>,
+    pub(super) removals: Arc<Removals<RealDisk>>,
     spool: Spool<RealDisk>,
     policy: Policy,
     marks: UnboundedSender<Mark>,
@@ -137,14 +139,16 @@ impl Opened {
             schedule.add(entry, now);
         }
         let (effects, events) = unbounded_channel();
-        let spool = self.spool.clone();
+        let removals = Removals::new(self.spool.clone());
         let unconfirmed = Unconfirmed::new(self.start.doubtful, self.start.batch);
-        let unlink = Arc::new(move |file: &str| spool.remove(file));
+        let removing = Arc::clone(&removals);
+        let unlink = Arc::new(move |file: &str| removing.remove(file));
         let (writer, thread) = Writer::start(self.store, unconfirmed, effects, unlink)?;
         let (marks, waiting) = unbounded_channel();
         let queue = Queue {
             writer: writer.clone(),
             reader: Arc::clone(&reader),
+            removals,
             spool: self.spool.clone(),
             policy: with.policy.clone(),
             marks,

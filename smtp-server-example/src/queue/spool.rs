@@ -57,6 +57,44 @@ impl<D: Disk> Spool<D> {
         Ok(Checked { source, left: body.octets, sha256: Sha256::new(), want: body.sha256 })
     }
 
+    /// Copies a body that is a file, and makes it durable. Says whether it could be: it may be missing, or not what it was.
+    pub(super) fn take(&self, body: &Body, from: &Self) -> io::Result<bool> {
+        let Place::File(name) = &body.place else { return Ok(true) };
+        let mut source = match from.read(body) {
+            Err(error) if is_corrupt(&error) => return Ok(false),
+            source => source?,
+        };
+        let path = self.path(name)?;
+        let mut file = match self.create(&path) {
+            // From a copy that was broken off.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove(&path)?;
+                self.create(&path)?
+            }
+            file => file?,
+        };
+        let copied = io::copy(&mut source, &mut file).and_then(|_| self.disk.sync(&file));
+        let copied = copied.and_then(|()| self.disk.sync_folder(path.parent().unwrap_or(&self.folder)));
+        match copied {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                self.disk.remove(&path)?;
+                if is_corrupt(&error) { Ok(false) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Makes a file and the folder that it is in.
+    fn create(&self, path: &Path) -> io::Result<D::File> {
+        match self.disk.create(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk.make_folder(path.parent().unwrap_or(&self.folder))?;
+                self.disk.create(path)
+            }
+            result => result,
+        }
+    }
+
     /// Takes a file away that no row names any more.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.remove(&self.path(name)?)
@@ -145,14 +183,7 @@ impl<D: Disk> Draft<D> {
     }
 
     fn create(&self) -> io::Result<D::File> {
-        let path = self.spool.path(&self.name)?;
-        match self.spool.disk.create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.spool.disk.make_folder(path.parent().unwrap_or(&self.spool.folder))?;
-                self.spool.disk.create(&path)
-            }
-            result => result,
-        }
+        self.spool.create(&self.spool.path(&self.name)?)
     }
 
     /// Makes the body as durable as it has to be before its row is committed. Blocks if it is on the disk.

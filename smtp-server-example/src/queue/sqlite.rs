@@ -1,6 +1,7 @@
 //! The queue on SQLite: one file, one writer, a write-ahead log that is synced before a commit returns.
 
 mod change;
+mod copy;
 mod past;
 mod read;
 

@@ -8,13 +8,13 @@ use tempfile::TempDir;
 use crate::harness::{Client, Server, content, field, run};
 
 /// Takes a folder away until it is dropped, so that nothing can be delivered there.
-struct Broken {
+pub(crate) struct Broken {
     folder: std::path::PathBuf,
     aside: std::path::PathBuf,
 }
 
 impl Broken {
-    fn new(folder: std::path::PathBuf) -> Self {
+    pub(crate) fn new(folder: std::path::PathBuf) -> Self {
         let aside = folder.with_extension("aside");
         fs::rename(&folder, &aside).unwrap();
         fs::write(&folder, "in the way").unwrap();
@@ -30,7 +30,7 @@ impl Drop for Broken {
 }
 
 /// Sends a message; returns its queue id.
-fn send(server: &Server, mail: &str, rcpts: &[&str], content: &str) -> String {
+pub(crate) fn send(server: &Server, mail: &str, rcpts: &[&str], content: &str) -> String {
     let mut client = begin(server, mail, rcpts);
     let reply = client.say(&format!("{content}\r\n."));
     reply.strip_prefix("250 2.0.0 Ok: queued as ").unwrap_or_else(|| panic!("{reply}")).to_owned()

@@ -29,7 +29,7 @@ pub(crate) struct SqliteReader {
 const IDLE: usize = 8;
 
 impl SqliteReader {
-    pub(super) const fn new(file: PathBuf) -> Self {
+    pub(in crate::queue) const fn new(file: PathBuf) -> Self {
         Self { file, idle: Mutex::new(Vec::new()) }
     }
 
