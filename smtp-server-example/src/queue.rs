@@ -53,10 +53,14 @@ pub(crate) use self::content::{Feed, Seen, look};
 pub(crate) use self::control::listen;
 pub(crate) use self::copy::{Copied, save, take_back};
 pub(crate) use self::home::{Home, Homes, Mailboxes};
+#[cfg(test)]
+pub(crate) use self::in_flight::Flight;
 pub(crate) use self::intake::Intake;
 pub(crate) use self::lmtp::Lmtp;
 pub(crate) use self::local::{Local, Nowhere};
 pub(crate) use self::loops::MOST_HOPS;
+#[cfg(test)]
+pub(crate) use self::model::DeliveryId;
 pub(crate) use self::model::{BodyType, Envelope, Job, Kind, NewDelivery, NewRcpt, Rcpt, RcptId, RouteKey};
 pub(crate) use self::policy::{Policy, after};
 pub(crate) use self::runner::{Opened, Queue, Surroundings, open};

@@ -32,8 +32,8 @@ use crate::dns::{Lookup, NoRoute, Router};
 use crate::queue::{Job, Outcome, Reach, Report, Said, Spool, Transport};
 use crate::store::RealDisk;
 
-/// How often a message goes out again at once where a kept connection was gone, or a host takes it for fewer recipients
-/// at a time.
+/// How often a message goes out again at once to all that it went to before: kept connections may be gone, one after
+/// another. Where a host takes it for some at a time, it goes out for the rest as long as that helps.
 const AT_ONCE: usize = 5;
 
 /// Carries mail to other hosts.
@@ -53,6 +53,8 @@ struct Attempt<'a> {
     message: Option<Message>,
     report: Report,
     reached: bool,
+    /// How often the address at hand was tried without effect.
+    fruitless: usize,
 }
 
 impl<L: Lookup> Relay<L> {
@@ -85,16 +87,14 @@ impl<L: Lookup> Relay<L> {
 impl<'a> Attempt<'a> {
     fn new(job: &'a Arc<Job>, spool: &'a Spool<RealDisk>) -> Self {
         let report = Report { phase: Some("connect".to_owned()), ..Report::default() };
-        Self { job, spool, ledger: Ledger::new(job), message: None, report, reached: false }
+        Self { job, spool, ledger: Ledger::new(job), message: None, report, reached: false, fruitless: 0 }
     }
 
     /// Tries one address with all that are open.
     async fn visit(&mut self, hosts: &Hosts, target: &Target, elsewhere: bool) {
-        for _ in 0..AT_ONCE {
-            let to = self.ledger.pending(target.family());
-            if to.is_empty() {
-                return;
-            }
+        let mut to = self.ledger.pending(target.family());
+        self.fruitless = 0;
+        while !to.is_empty() {
             let began = Instant::now();
             let connected = hosts.connect(target).await;
             *self.report.delays.connect.get_or_insert_default() += began.elapsed();
@@ -108,9 +108,9 @@ impl<'a> Attempt<'a> {
                     return self.ledger.host_failed(target.family(), &failure);
                 }
             };
-            if !self.send(lease, target, &to, elsewhere).await {
-                return;
-            }
+            let again = self.send(lease, target, &to, elsewhere).await;
+            self.fruitless += usize::from(again.len() == to.len());
+            to = again;
         }
     }
 
@@ -120,45 +120,53 @@ impl<'a> Attempt<'a> {
         self.report.tls = None;
     }
 
-    /// Sends over a connection. Whether to try again at once.
-    async fn send(&mut self, mut lease: Lease, target: &Target, to: &[usize], elsewhere: bool) -> bool {
+    /// Sends over a connection. Those to whom it is sent again at once.
+    async fn send(&mut self, mut lease: Lease, target: &Target, to: &[usize], elsewhere: bool) -> Vec<usize> {
         (self.reached, self.report.reach) = (true, Reach::Reached);
         let session = lease.session();
         self.report.tls = session.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher));
         let reports = session.offers(Keyword::Dsn);
-        if self.message.is_none() {
+        let (to, in_utf8): (Vec<_>, Vec<_>) =
+            to.iter().partition(|at| session.offers(Keyword::SmtpUtf8) || self.is_ascii(**at));
+        for at in in_utf8 {
+            let why = Why::Unsupported(Keyword::SmtpUtf8);
+            self.ledger.note(at, Sent::NotTried(why), reports, target.family(), elsewhere);
+        }
+        if self.message.is_none() && !to.is_empty() {
             match Message::open(self.job, self.spool).await {
                 Ok(message) => self.message = Some(message),
-                Err(error) => {
-                    lease.give_back();
-                    self.ledger.settle(&Outcome::unreadable(&error));
-                    return false;
-                }
+                Err(error) => self.ledger.settle(&Outcome::unreadable(&error)),
             }
         }
-        let Some(message) = &self.message else { return false };
+        let Some(message) = self.message.as_ref().filter(|_| !to.is_empty()) else {
+            lease.give_back();
+            return Vec::new();
+        };
         let began = Instant::now();
-        let sent = message.transmit(&mut lease, to).await;
+        let sent = message.transmit(&mut lease, &to).await;
         *self.report.delays.data.get_or_insert_default() += began.elapsed();
         self.report.phase = sent.phase.map(str::to_owned).or(self.report.phase.take());
         self.report.transcript = Some(sent.transcript);
-        let is_stale =
-            |sent: &Sent| lease.is_reused() && matches!(sent, Sent::NotTried(Why::Closed(CloseReason::Idle)));
-        let mut again = false;
-        let all_limited = sent.outcomes.iter().all(is_limited);
-        for (at, outcome) in to.iter().zip(sent.outcomes) {
-            if is_stale(&outcome) || is_limited(&outcome) && !all_limited {
-                again = true;
+        let mut again = Vec::new();
+        let worn = lease.is_reused() || lease.session().transactions() > 1;
+        let is_stuck = self.fruitless >= AT_ONCE || !worn && sent.outcomes.iter().all(is_limited);
+        for (at, outcome) in to.into_iter().zip(sent.outcomes) {
+            if !is_stuck && (is_limited(&outcome) || worn && is_worn_out(&outcome)) {
+                again.push(at);
             } else {
-                self.ledger.note(*at, outcome, reports, target.family(), elsewhere);
+                self.ledger.note(at, outcome, reports, target.family(), elsewhere);
             }
         }
         if let Some(error) = sent.unreadable {
             self.ledger.settle(&Outcome::unreadable(&error));
-            again = false;
+            again.clear();
         }
         lease.give_back();
         again
+    }
+
+    fn is_ascii(&self, at: usize) -> bool {
+        self.job.rcpts.get(at).is_none_or(|rcpt| rcpt.address.is_ascii())
     }
 
     fn finish(mut self) -> Report {
@@ -169,6 +177,14 @@ impl<'a> Attempt<'a> {
 
 const fn is_limited(sent: &Sent) -> bool {
     matches!(sent, Sent::NotTried(Why::Limits))
+}
+
+/// Whether the host left, or said that it does, at rest or when MAIL was said: of a connection that was used before that
+/// says nothing about the message.
+const fn is_worn_out(sent: &Sent) -> bool {
+    use smtp_tokio::client::Sent::Mail;
+    let Sent::NotTried(Why::Closed(reason)) = sent else { return false };
+    matches!(reason, CloseReason::Idle | CloseReason::PeerGone(Mail) | CloseReason::Farewell(Mail))
 }
 
 /// There is no host, now or for good.
@@ -193,3 +209,6 @@ impl<L: Lookup + 'static> Transport for Relay<L> {
         Box::pin(self.hosts.close_idle())
     }
 }
+
+#[cfg(test)]
+mod tests;
