@@ -14,6 +14,7 @@ mod lists;
 mod neighbours;
 mod people;
 mod relay;
+mod server;
 
 use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ const GROUPS: &[fn(&Site, &mut Findings)] = &[
     certificate::check,
     disk::check,
     limits::check,
+    server::check,
     clock::check,
     dns::check,
     lists::check,

@@ -82,11 +82,20 @@ impl<L: Lookup + Clone + 'static> Gate<L> {
         }
     }
 
-    /// Begins to look at a client.
-    pub(crate) fn visit(self: &Arc<Self>, kind: Kind, remote: Option<SocketAddr>) -> Visit<L> {
+    /// The address of a client that is looked at: one of other servers.
+    fn stranger(&self, kind: Kind, remote: Option<SocketAddr>) -> Option<IpAddr> {
         let address = remote.map(|remote| remote.ip().to_canonical());
         let exempt = |address: &IpAddr| self.checks.exempt.iter().any(|range| range.contains(*address));
-        let address = address.filter(|address| kind == Kind::Mx && !exempt(address));
+        address.filter(|address| kind == Kind::Mx && !exempt(address))
+    }
+
+    pub(crate) fn is_stranger(&self, kind: Kind, remote: Option<SocketAddr>) -> bool {
+        self.stranger(kind, remote).is_some()
+    }
+
+    /// Begins to look at a client.
+    pub(crate) fn visit(self: &Arc<Self>, kind: Kind, remote: Option<SocketAddr>) -> Visit<L> {
+        let address = self.stranger(kind, remote);
         let look = address.filter(|_| self.dns.is_some());
         let looking = look.map(|address| tokio::spawn(Arc::clone(self).look(address)));
         Visit { gate: Arc::clone(self), address, looking, refusal: None, name: None }

@@ -17,6 +17,7 @@ use smtp_tokio::{Handle, Server};
 use crate::config::{Config, Kind, Listener, Place};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::people::People;
+use crate::pressure::{self, Level};
 use crate::tls;
 
 /// A listener that is bound.
@@ -40,7 +41,7 @@ impl Door {
         certificate: Option<&Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Failure> {
         let config = people.config();
-        let session = sessions(&config, listener.kind, &people.known().mechanisms())?;
+        let session = sessions(&config, listener.kind, &people.known().mechanisms(), Level::Normal)?;
         let mut builder = Server::builder(session)
             .max_connections(config.limits.connections)
             .max_per_address(config.limits.connections_per_address)
@@ -73,11 +74,12 @@ impl Door {
     }
 }
 
-/// How the sessions of a kind of listener behave.
+/// How the sessions of a kind of listener behave, at a level of pressure.
 pub(crate) fn sessions(
     config: &Config,
     kind: Kind,
     mechanisms: &[Mechanism],
+    level: Level,
 ) -> Result<ServerConfig, Failure> {
     let named = match kind {
         Kind::Lmtp => ServerConfig::lmtp(&config.hostname),
@@ -94,10 +96,11 @@ pub(crate) fn sessions(
         session = session.auth(mechanisms, when).require_auth();
     }
     let ours = &config.limits;
+    let (idle, _) = pressure::bounds(ours, kind, level);
     Ok(session.leniency(Leniency::SUBMISSION).limits(|limits| {
         limits.message = ours.message_octets;
         limits.recipients = ours.recipients;
-        limits.command = Duration::from_secs(ours.idle_seconds);
+        limits.command = idle;
     }))
 }
 

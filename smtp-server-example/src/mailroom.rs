@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use smtp_proto::wire::path::Mailbox;
 use smtp_tokio::ClientConfig;
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use crate::dns::{Ourselves, Resolver, ResolverSettings, Router, RouterSettings};
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
+use crate::pressure::Pressure;
 use crate::queue::{
     self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Opened, Policy, Queue, RouteKey, Spool,
     StoreError, Surroundings, Transport, Trouble, WriterThread,
@@ -61,22 +63,26 @@ pub(crate) struct Mailroom {
     runner: JoinHandle<()>,
 }
 
-/// Starts what works at the queue; to be called where tasks can be started.
+/// Starts what works at the queue; to be called where tasks can
+/// be started.
 pub(crate) fn begin(
     opened: Opened,
     people: &Arc<People>,
     store: Arc<dyn Store>,
     ids: &Arc<QueueIds>,
+    pressure: &Arc<Pressure>,
     log: &Log,
 ) -> Result<(Mailroom, WriterThread), Failure> {
     let config = people.config();
+    let mut policy = Policy::from(&config.queue);
+    policy.at_once = policy.at_once.min(pressure.deliveries);
     let folder = folder(&config.data);
     let broken = |error: StoreError| broken(&folder, &error);
     let control = queue::listen(&folder).map_err(|error| broken(error.into()))?;
     let known = Arc::clone(people);
     let with = Surroundings {
         host: config.hostname.clone(),
-        policy: Policy::from(&config.queue),
+        policy,
         log: log.clone(),
         ids: Arc::clone(ids),
         ways: Arc::new(move |rcpt| ways(&known, rcpt)),
@@ -87,7 +93,9 @@ pub(crate) fn begin(
     let (stop, stopped) = watch::channel(false);
     let drain = Duration::from_secs(config.limits.drain_seconds);
     let runner = tokio::spawn(runner.run(stopped, drain));
-    tokio::spawn(queue.clone().answer_all(control));
+    let shown = (Arc::clone(people), Arc::clone(pressure), queue.clone());
+    let state = Arc::new(move || state(&shown.0, &shown.1, &shown.2));
+    tokio::spawn(queue.clone().answer_all(control, state));
     Ok((Mailroom { queue, stop, runner }, writer))
 }
 
@@ -98,6 +106,20 @@ impl Mailroom {
         let _ = self.stop.send(true);
         let _ = self.runner.await;
     }
+}
+
+/// How the server is, in a few words.
+fn state(people: &People, pressure: &Pressure, queue: &Queue) -> Value {
+    let config = people.config();
+    json!({
+        "level": pressure.level().word(),
+        "sessions": pressure.places.open(),
+        "most_sessions": pressure.places.most(),
+        "memory_octets": pressure.memory(),
+        "deliveries": queue.in_flight(),
+        "has_room": pressure.has_room(&config.limits),
+        "failed": queue.trouble().map(|error| error.text.clone()),
+    })
 }
 
 /// Who gets a notice to this recipient, and by which way.

@@ -22,6 +22,7 @@ mod login;
 mod mailroom;
 mod metrics;
 mod people;
+mod pressure;
 mod publish;
 mod queue;
 mod queue_id;

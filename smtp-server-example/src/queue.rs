@@ -31,6 +31,7 @@ mod local;
 mod lock;
 mod loops;
 mod model;
+mod pace;
 mod policy;
 mod removals;
 mod results;
@@ -50,7 +51,7 @@ mod writer;
 mod conformance;
 
 pub(crate) use self::content::{Feed, Seen, look};
-pub(crate) use self::control::listen;
+pub(crate) use self::control::{listen, state_of_server};
 pub(crate) use self::copy::{Copied, save, take_back};
 pub(crate) use self::home::{Home, Homes, Mailboxes};
 #[cfg(test)]
@@ -65,7 +66,7 @@ pub(crate) use self::model::{BodyType, Envelope, Job, Kind, NewDelivery, NewRcpt
 pub(crate) use self::policy::{Policy, after};
 pub(crate) use self::runner::{Opened, Queue, Surroundings, open};
 pub(crate) use self::settings::QueueSettings;
-pub(crate) use self::spool::Spool;
+pub(crate) use self::spool::{IN_ROW, Spool};
 pub(crate) use self::store::{StoreError, Trouble};
 pub(crate) use self::transport::{Outcome, Reach, Report, Said, Transport};
 pub(crate) use self::unconfirmed::Unsure;

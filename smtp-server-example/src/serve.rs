@@ -1,6 +1,8 @@
 //! From settings to running listeners, and back to rest.
 
+mod attend;
 mod certificate;
+mod pressed;
 mod reload;
 
 use std::io;
@@ -24,6 +26,7 @@ use crate::log::Log;
 use crate::mailroom;
 use crate::metrics::{self, Sources};
 use crate::people::People;
+use crate::pressure::{Budget, Pressure};
 use crate::queue_id::QueueIds;
 use crate::scan::Scanners;
 use crate::session::Service;
@@ -61,8 +64,9 @@ pub(crate) fn run(
     let result = runtime.block_on(async {
         let (signals, hang_up) = (Signals::new()?, listen_for(SignalKind::hangup())?);
         let ids = Arc::new(QueueIds::new());
+        let pressure = pressure(&config, log);
         let (mailroom, writer) =
-            mailroom::begin(opened, &people, Arc::<Maildirs<_>>::clone(&store), &ids, log)?;
+            mailroom::begin(opened, &people, Arc::<Maildirs<_>>::clone(&store), &ids, &pressure, log)?;
         let mut doors = Vec::new();
         for listener in &config.listener {
             doors.push(Door::open(&people, listener, tls.as_ref().map(|pair| &pair.config)).await?);
@@ -95,11 +99,12 @@ pub(crate) fn run(
             held: held.clone(),
             scanners: Live::new(Scanners::new(config.scan.clone(), log.clone())),
             ids,
+            pressure: Arc::clone(&pressure),
             log: log.clone(),
         });
         tokio::spawn(held.watch(mailroom.queue.clone(), Arc::clone(&people), log.clone()));
         let handles = doors.iter().map(Door::handle).collect();
-        tokio::spawn(signals.watch(handles, log.clone()));
+        tokio::spawn(signals.watch(handles, Arc::clone(&pressure), log.clone()));
         let handles: Vec<_> = doors.iter().map(|door| (door.kind, door.handle())).collect();
         let shown = Arc::new(Shown::new(tls, handles.clone()));
         let running = Arc::new(Running {
@@ -116,12 +121,14 @@ pub(crate) fn run(
                 queue: mailroom.queue.clone(),
                 doors: running.doors.clone(),
                 shown,
+                pressure,
             };
             tokio::spawn(metrics::serve(listener, Arc::new(sources)));
         }
         tokio::spawn(Arc::clone(&running).watch_hang_up(hang_up));
         tokio::spawn(Arc::clone(&running).watch_certificate());
-        tokio::spawn(running.watch_users());
+        tokio::spawn(Arc::clone(&running).watch_users());
+        tokio::spawn(running.watch_pressure());
         let served = serve_all(doors, &service).await;
         mailroom.end().await;
         served.map(|()| writer)
@@ -145,16 +152,20 @@ fn gate(config: &Config, log: &Log) -> Result<Arc<Gate>, Failure> {
     Ok(Gate::new(config.checks.clone(), config.blocklist.clone(), ourselves, dns, log))
 }
 
+/// Divides the descriptors, and says how.
+fn pressure(config: &Config, log: &Log) -> Arc<Pressure> {
+    let budget = Budget::take(config.listener.len(), config.queue.deliveries);
+    let event = log.event("descriptors").field("limit", budget.limit);
+    event.field("sessions", budget.sessions).field("deliveries", budget.deliveries);
+    Pressure::new(&config.data, budget)
+}
+
 /// Runs every listener until all are done; the first that breaks ends the others too.
 async fn serve_all(doors: Vec<Door>, service: &Arc<Service>) -> Result<(), Failure> {
     let handles: Vec<_> = doors.iter().map(Door::handle).collect();
     let mut tasks = tokio::task::JoinSet::new();
     for Door { kind, server, .. } in doors {
-        let service = Arc::clone(service);
-        tasks.spawn(server.serve(move |connection| {
-            metrics::session(kind);
-            Arc::clone(&service).serve(connection, kind)
-        }));
+        tasks.spawn(attend::attend(kind, server, Arc::clone(service)));
     }
     let mut result = Ok(());
     while let Some(done) = tasks.join_next().await {
@@ -163,6 +174,7 @@ async fn serve_all(doors: Vec<Door>, service: &Arc<Service>) -> Result<(), Failu
             Ok(cut_off) => drop(service.log.event("cut-off").field("sessions", cut_off)),
             Err(error) => {
                 result = Err(Failure::new(FailureKind::Io, format!("a listener broke: {error}")));
+                service.pressure.places.close();
                 handles.iter().for_each(Handle::shut_down);
             }
         }
@@ -197,10 +209,11 @@ impl Signals {
     }
 
     /// The first signal lets running transactions finish, the second does not wait for anything.
-    async fn watch(mut self, servers: Vec<Handle>, log: Log) {
+    async fn watch(mut self, servers: Vec<Handle>, pressure: Arc<Pressure>, log: Log) {
         self.next().await;
         let open: usize = servers.iter().map(Handle::connections).sum();
         log.event("stopping").field("open", open);
+        pressure.places.close();
         servers.iter().for_each(Handle::shut_down);
         self.next().await;
         std::process::exit(INTERRUPTED);

@@ -25,6 +25,7 @@ use crate::log::Log;
 use crate::login::Login;
 use crate::metrics;
 use crate::people::{People, random_text};
+use crate::pressure::{BUSY, Pressure, Share};
 use crate::queue::{MOST_HOPS, Queue, after};
 use crate::queue_id::QueueIds;
 use crate::refusal::Refusal;
@@ -59,6 +60,7 @@ pub(crate) struct Service {
     pub(crate) scanners: Live<Scanners>,
     pub(crate) ids: Arc<QueueIds>,
     pub(crate) held: Held,
+    pub(crate) pressure: Arc<Pressure>,
     pub(crate) log: Log,
 }
 
@@ -78,12 +80,29 @@ impl Service {
         let mut after_dot = AfterDot::default();
         loop {
             after_dot.watch(connection, transaction.as_ref().is_some_and(|open| open.draft.is_some()));
-            let Some(step) = connection.next().await? else { break };
+            // Other servers' clients, between two messages.
+            let is_idle = kind == Kind::Mx && transaction.is_none();
+            let next = tokio::select! {
+                biased;
+                next = connection.next() => Some(next?),
+                () = self.pressure.wants_idle_place(), if is_idle => None,
+            };
+            let step = match next {
+                Some(Some(step)) => step,
+                Some(None) => break,
+                None => {
+                    connection.shut_down();
+                    continue;
+                }
+            };
             after_dot.see(&step);
             match step {
                 Step::Auth(auth) if kind.is_submission() => login.step(&self.people, &self.log, auth).await,
                 Step::Connect(connect) if self.queue.trouble().is_some() => {
                     connect.hang_up(&metrics::reply(kind, UNSAFE));
+                }
+                Step::Connect(connect) if self.is_turned_away(kind, connect.facts()) => {
+                    connect.hang_up(&metrics::reply(kind, BUSY));
                 }
                 Step::Connect(connect) => {
                     // Only now is it known for whom a balancer speaks.
@@ -108,9 +127,10 @@ impl Service {
                         mail.refuse(&metrics::reply(kind, refusal.reply()));
                         continue;
                     }
-                    match self.sender(mail.facts(), mail.sender()) {
-                        Ok(()) => {
-                            transaction = Some(Transaction::new(kind, &mail));
+                    let sender = self.sender(mail.facts(), mail.sender());
+                    match sender.and_then(|()| self.share(mail.params().size())) {
+                        Ok(share) => {
+                            transaction = Some(Transaction::new(kind, &mail, share));
                             metrics::code(kind, 250, EnhancedCode::new(2, 1, 0));
                             mail.accept();
                         }
@@ -179,6 +199,21 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is too busy for another client.
+    fn is_turned_away(&self, kind: Kind, facts: &Facts) -> bool {
+        let is_stranger = self.gate.now().is_stranger(kind, facts.peer().remote());
+        self.pressure.turns_away(is_stranger, &self.people.config().limits)
+    }
+
+    /// What a message of that size needs.
+    fn share(&self, size: Option<u64>) -> Result<Share, Reply<'static>> {
+        let share = self.pressure.begin(size, &self.people.config().limits);
+        share.inspect_err(|reply| {
+            let why = reply.text();
+            self.log.event("refused").maybe("size", size).octets("why", why);
+        })
     }
 
     /// Whoever logged in sends in their own name, and so much in an hour.

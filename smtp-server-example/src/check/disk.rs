@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Findings, Site};
+use crate::config::Limits;
 use crate::failure::Kind;
+use crate::pressure::{self, Space};
 
 /// Parts in a hundred of a disk that should be free.
 const SPARE: u64 = 10;
-
-/// Parts in a hundred below which it will be full soon.
-const LAST: u64 = 2;
 
 /// A sync of a solid-state disk takes about one millisecond, of a spinning one about ten.
 const SLOW: Duration = Duration::from_millis(50);
@@ -34,15 +33,10 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
             "make it, or set `data`",
         );
     };
-    match rustix::fs::statvfs(&folder) {
-        Ok(stat) => {
-            let block = stat.f_frsize;
-            room(
-                Room { free: stat.f_bavail.saturating_mul(block), all: stat.f_blocks.saturating_mul(block) },
-                site.config.limits.message_octets,
-                findings,
-            );
-            inodes(stat.f_favail, stat.f_files, findings);
+    match pressure::space(&folder) {
+        Ok(space) => {
+            room(space, &site.config.limits, findings);
+            inodes(space, &site.config.limits, findings);
         }
         Err(error) => findings.warn(
             "disk",
@@ -72,16 +66,13 @@ fn existing(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned)
 }
 
-struct Room {
-    free: u64,
-    all: u64,
-}
-
-fn room(Room { free, all }: Room, message: u64, findings: &mut Findings) {
+fn room(Space { free, all, .. }: Space, limits: &Limits, findings: &mut Findings) {
     let (percent, mib) = (percent(free, all), free >> 20);
     let what = format!("{mib} MiB are free, {percent} %");
     let why = "without room mail is refused for now (452), and comes again";
-    if free < message.saturating_mul(2) || percent < LAST {
+    // Below the reserve no message is taken.
+    let last = u64::from(limits.disk_reserve_percent);
+    if free < limits.message_octets.saturating_mul(2) || percent < last || all == 0 {
         findings.fail(Kind::CantCreate, "disk", what, why, "make room");
     } else if percent < SPARE {
         findings.warn("disk", what, why, "make room before it is full");
@@ -91,23 +82,20 @@ fn room(Room { free, all }: Room, message: u64, findings: &mut Findings) {
 }
 
 /// Some file systems have no number of files that they end at.
-fn inodes(free: u64, all: u64, findings: &mut Findings) {
+fn inodes(Space { free_files: free, all_files: all, .. }: Space, limits: &Limits, findings: &mut Findings) {
     if all == 0 {
         return findings.ok("disk-files", "their number has no bound");
     }
     let percent = percent(free, all);
     let what = format!("{free} more files find place, {percent} %");
     let why = "each mail in a Maildir is a file";
-    match percent {
-        ..LAST => findings.fail(
-            Kind::CantCreate,
-            "disk-files",
-            what,
-            why,
-            "take files away, or make a file system with more inodes",
-        ),
-        LAST..SPARE => findings.warn("disk-files", what, why, "take files away before there are none"),
-        _ => findings.ok("disk-files", what),
+    if percent < u64::from(limits.inode_reserve_percent) {
+        let remedy = "take files away, or make a file system with more inodes";
+        findings.fail(Kind::CantCreate, "disk-files", what, why, remedy);
+    } else if percent < SPARE {
+        findings.warn("disk-files", what, why, "take files away before there are none");
+    } else {
+        findings.ok("disk-files", what);
     }
 }
 
@@ -171,6 +159,8 @@ mod tests {
         findings.lines().join("\n")
     }
 
+    const NONE: Space = Space { free: 0, all: 0, free_files: 0, all_files: 0 };
+
     #[test]
     fn room_is_judged_by_share_and_by_the_largest_message() {
         for (free, all, want, why) in [
@@ -180,7 +170,7 @@ mod tests {
             (90 << 20, 100 << 20, "FAIL", "a small disk: two of the largest messages do not fit"),
             (0, 0, "FAIL", "a disk without size"),
         ] {
-            let said = found(|findings| room(Room { free, all }, 50 << 20, findings));
+            let said = found(|findings| room(Space { free, all, ..NONE }, &Limits::default(), findings));
             assert!(said.starts_with(want), "{why}: {said}");
         }
     }
@@ -193,7 +183,8 @@ mod tests {
             (9, 100, "warn", "less than a tenth"),
             (1, 100, "FAIL", "the last"),
         ] {
-            let said = found(|findings| inodes(free, all, findings));
+            let space = Space { free_files: free, all_files: all, ..NONE };
+            let said = found(|findings| inodes(space, &Limits::default(), findings));
             assert!(said.starts_with(want), "{why}: {said}");
         }
     }

@@ -123,7 +123,16 @@ fn names(config: &Config) -> Checked {
 
 fn limits(limits: &Limits) -> Checked {
     // Below these, mail that every client may send would be refused (RFC 5321 §4.5.3.1).
+    for (path, percent) in [
+        ("limits.disk_reserve_percent", limits.disk_reserve_percent),
+        ("limits.inode_reserve_percent", limits.inode_reserve_percent),
+    ] {
+        if percent > 90 {
+            return wrong(path, "so little would be left that no mail is taken", "use 90 or less");
+        }
+    }
     at_least(&[
+        ("limits.memory_octets", limits.memory_octets, 1 << 20),
         ("limits.message_octets", limits.message_octets, 64 * 1024),
         ("limits.recipients", u64::from(limits.recipients), 100),
         ("limits.connections", limits.connections as u64, 1),

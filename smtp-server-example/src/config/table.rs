@@ -83,6 +83,24 @@ pub(super) const KEYS: &[Key] = &[
         "From one IPv4 address or IPv6 /64; further ones are told 421. 50: a large sender opens about 20.",
     ),
     key(
+        "limits.memory_octets",
+        "octets",
+        "What all sessions together may hold in memory: 8 KiB each, and for each message at most 144 KiB, as larger ones go \
+         to the disk, and 512 octets a recipient. Beyond, new messages are told 452 4.3.1 and new clients 421 4.3.2; what has \
+         begun goes on. 256 MiB: some 1,800 messages at once.",
+    ),
+    key(
+        "limits.disk_reserve_percent",
+        "percent of the disk",
+        "What stays free: a message that would take of it, with all that were announced by SIZE (RFC 1870) or are coming \
+         in, is told 452 4.3.1 at MAIL. Mail that is here is delivered all the same. 5: what the system keeps for itself.",
+    ),
+    key(
+        "limits.inode_reserve_percent",
+        "percent of the disk's files",
+        "The same for the number of files that find place, where it has a bound: each mail in a Maildir is one.",
+    ),
+    key(
         "limits.idle_seconds",
         "seconds",
         "Wait for the next command, then 421. 300 is the least that RFC 5321 §4.5.3.2.7 asks for.",

@@ -8,6 +8,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
+use crate::pressure::Level;
+
 /// Ages by which mail that waits is counted, with the seconds from which it is older.
 pub(crate) const AGES: [(&str, i64); 6] =
     [("0s", 0), ("5m", 300), ("1h", 3_600), ("4h", 14_400), ("1d", 86_400), ("3d", 259_200)];
@@ -40,6 +42,13 @@ pub(super) struct Now {
     /// None if the queue could not be asked.
     pub(super) queue: Option<Figures>,
     pub(super) uses: Vec<Use>,
+    pub(super) level: Level,
+    /// Whether the disk has room for new mail.
+    pub(super) has_room: bool,
+    /// Deliveries that are being tried.
+    pub(super) in_flight: usize,
+    /// Whether the queue can't be believed any more.
+    pub(super) failed: bool,
     /// When the certificate that is shown ends, in seconds of Unix.
     pub(super) certificate: Option<i64>,
 }
@@ -72,6 +81,14 @@ impl Now {
             |one: &Use| (Some(("resource", one.resource)), one.used as f64 / one.most.max(1) as f64);
         let help = "How much of what it may have is used, 0 to 1";
         add("pressure", help, Some(Unit::Ratios), self.uses.iter().map(pressure).collect());
+        let help = "How much goes on: 0 normal, 1 lean, 2 shed";
+        add("pressure_level", help, None, vec![(None, f64::from(self.level as u8))]);
+        let help = "Whether the disk has room for new mail above its reserve";
+        add("disk_has_room", help, None, vec![(None, f64::from(u8::from(self.has_room)))]);
+        add("deliveries_in_flight", "Deliveries being tried", None, vec![(None, self.in_flight as f64)]);
+        let help =
+            "Whether a sync or a read has failed, so that nothing is taken or delivered before a restart";
+        add("queue_failed", help, None, vec![(None, f64::from(u8::from(self.failed)))]);
         if let Some(ends) = self.certificate {
             let help = "When the certificate that is shown ends, in seconds since 1970";
             add("certificate_end", help, Some(Unit::Seconds), vec![(None, ends as f64)]);

@@ -22,6 +22,7 @@ use super::registry;
 use crate::config::Kind;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::people::People;
+use crate::pressure::Pressure;
 use crate::queue::Queue;
 use crate::serve::Shown;
 
@@ -40,6 +41,7 @@ pub(crate) struct Sources {
     pub(crate) queue: Queue,
     pub(crate) doors: Vec<(Kind, Handle)>,
     pub(crate) shown: Arc<Shown>,
+    pub(crate) pressure: Arc<Pressure>,
 }
 
 /// Binds the address.
@@ -113,10 +115,18 @@ impl Sources {
         let connections =
             Use { resource: "connections", used: fullest as u64, most: config.limits.connections as u64 };
         let descriptors = tokio::task::spawn_blocking(descriptors).await.unwrap_or_default();
+        let (pressure, places) = (&self.pressure, &self.pressure.places);
+        let sessions = Use { resource: "sessions", used: places.open() as u64, most: places.most() as u64 };
+        let memory = Use { resource: "memory", used: pressure.memory(), most: config.limits.memory_octets };
+        let uses = [Some(connections), Some(sessions), Some(memory), descriptors];
         Now {
             open,
             queue: self.queue.figures().await.ok(),
-            uses: [Some(connections), descriptors].into_iter().flatten().collect(),
+            uses: uses.into_iter().flatten().collect(),
+            level: pressure.level(),
+            has_room: pressure.has_room(&config.limits),
+            in_flight: self.queue.in_flight(),
+            failed: self.queue.trouble().is_some(),
             certificate: self.shown.ends(),
         }
     }

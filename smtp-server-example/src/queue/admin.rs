@@ -27,6 +27,8 @@ pub(crate) enum Request {
     Wait,
     /// Keeps every file of the spool until whoever asked hangs up.
     Keep,
+    /// How the server is; nothing where none runs.
+    State,
 }
 
 /// Does what is asked at a queue that no server runs.
@@ -49,7 +51,7 @@ pub(super) fn asked(reader: &SqliteReader, request: &Request, now: Timestamp) ->
     match request {
         Request::List(filter) => reader.read(|db| list(db, filter, now)),
         Request::Show(filter) => reader.read(|db| show(db, filter, now)),
-        Request::Order { .. } | Request::Wait | Request::Keep => Ok(Value::Null),
+        Request::Order { .. } | Request::Wait | Request::Keep | Request::State => Ok(Value::Null),
     }
 }
 

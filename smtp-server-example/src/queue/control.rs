@@ -7,6 +7,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream as Client;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,14 +42,17 @@ pub(crate) fn listen(folder: &Path) -> io::Result<UnixListener> {
     }
 }
 
+/// How the server is.
+pub(crate) type State = dyn Fn() -> Value + Send + Sync;
+
 impl Queue {
     /// Answers operators for as long as it is polled.
-    pub(crate) async fn answer_all(self, listener: UnixListener) {
+    pub(crate) async fn answer_all(self, listener: UnixListener, state: Arc<State>) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let queue = self.clone();
-                    tokio::spawn(async move { queue.answer_one(stream).await });
+                    let (queue, state) = (self.clone(), Arc::clone(&state));
+                    tokio::spawn(async move { queue.answer_one(stream, &*state).await });
                 }
                 // Descriptors are short: others end meanwhile.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -56,13 +60,14 @@ impl Queue {
         }
     }
 
-    async fn answer_one(self, mut stream: UnixStream) -> io::Result<()> {
+    async fn answer_one(self, mut stream: UnixStream, state: &State) -> io::Result<()> {
         let (reading, mut writing) = stream.split();
         let mut line = String::new();
         let mut question = tokio::io::BufReader::new(reading.take(QUESTION));
         tokio::time::timeout(PATIENCE, question.read_line(&mut line)).await??;
         let answer = match serde_json::from_str(&line) {
             Ok(Request::Keep) => return self.keep_files(stream).await,
+            Ok(Request::State) => Ok(state()),
             Ok(request) => self.answer(request).await,
             Err(error) => Err(StoreError::new(Trouble::Wrong, format!("not understood: {error}"))),
         };
@@ -111,6 +116,13 @@ pub(crate) fn ask(folder: &Path, request: Request) -> Result<Value, StoreError> 
     }
 }
 
+/// How the server is, if one runs. Blocks.
+pub(crate) fn state_of_server(folder: &Path) -> Option<Value> {
+    let server = Client::connect(socket(folder)).ok()?;
+    server.set_read_timeout(Some(PATIENCE)).ok()?;
+    put_to(server, &Request::State).ok().map(|(answer, _)| answer)
+}
+
 /// What keeps the files of a queue where they are, for as long as it lives: the lock, or the server that has it.
 pub(super) struct Kept {
     _lock: Option<Lock>,
@@ -141,7 +153,10 @@ fn ask_server(folder: &Path, request: &Request) -> Result<Value, StoreError> {
 
 /// Asks; the answer comes with the connection.
 fn put(folder: &Path, request: &Request) -> Result<(Value, Client), StoreError> {
-    let mut server = Client::connect(socket(folder))?;
+    put_to(Client::connect(socket(folder))?, request)
+}
+
+fn put_to(mut server: Client, request: &Request) -> Result<(Value, Client), StoreError> {
     let question = serde_json::to_string(request).map_err(io::Error::from)?;
     server.write_all(format!("{question}\n").as_bytes())?;
     let mut line = String::new();

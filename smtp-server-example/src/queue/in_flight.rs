@@ -76,6 +76,11 @@ impl InFlight {
         state.write(format_args!("E {id}\n"), &self.path);
     }
 
+    /// How many are being tried.
+    pub(super) fn count(&self) -> usize {
+        self.state().open.len()
+    }
+
     /// The server ends in order: what is open was cut off and is to blame for nothing.
     pub(super) fn quit(&self) {
         self.state().write(format_args!("Q\n"), &self.path);

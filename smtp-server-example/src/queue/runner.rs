@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -70,6 +70,7 @@ pub(crate) struct Queue {
     pub(super) removals: Arc<Removals<RealDisk>>,
     spool: Spool<RealDisk>,
     policy: Policy,
+    in_flight: Arc<InFlight>,
     marks: UnboundedSender<Mark>,
 }
 
@@ -151,6 +152,7 @@ impl Opened {
             removals,
             spool: self.spool.clone(),
             policy: with.policy.clone(),
+            in_flight: Arc::clone(&self.in_flight),
             marks,
         };
         let schedule = Mutex::new(schedule);
@@ -185,6 +187,16 @@ impl Queue {
 
     pub(crate) const fn writer(&self) -> &Writer {
         &self.writer
+    }
+
+    /// The longest commit since this was asked last.
+    pub(crate) fn longest_commit(&self) -> Duration {
+        self.writer.pace().longest(Instant::now())
+    }
+
+    /// Deliveries that are being tried.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.count()
     }
 
     /// Why nothing is taken and nothing delivered, if that is so: what is written may not be there.

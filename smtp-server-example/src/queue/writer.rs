@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::health::Health;
 use super::model::Place;
+use super::pace::Pace;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
 use super::unconfirmed::{Shared, Unconfirmed, Untold};
 use crate::metrics;
@@ -33,6 +34,7 @@ pub(crate) struct Writer {
     letters: mpsc::Sender<Letter>,
     unconfirmed: Shared,
     health: Arc<Health>,
+    pace: Arc<Pace>,
 }
 
 #[derive(Debug)]
@@ -126,19 +128,33 @@ impl Writer {
         let shared = Arc::clone(&unconfirmed);
         let myself = letters.downgrade();
         let health = Arc::<Health>::default();
-        let for_desk = Arc::clone(&health);
-        let desk =
-            Desk { store, unconfirmed, confirmed, health: for_desk, schedule, unlink, myself, failed: false };
+        let pace = Arc::<Pace>::default();
+        let desk = Desk {
+            store,
+            unconfirmed,
+            confirmed,
+            health: Arc::clone(&health),
+            pace: Arc::clone(&pace),
+            schedule,
+            unlink,
+            myself,
+            failed: false,
+        };
         thread::Builder::new().name("queue".to_owned()).spawn(move || {
             // Nobody may wait for it.
             let _ = ended.send(desk.work(waiting));
         })?;
-        Ok((Self { letters, unconfirmed: shared, health }, WriterThread(end)))
+        Ok((Self { letters, unconfirmed: shared, health, pace }, WriterThread(end)))
     }
 
     /// Whether what is committed is there.
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// How long commits take.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     pub(super) const fn unconfirmed(&self) -> &Shared {
@@ -182,6 +198,7 @@ struct Desk<S> {
     /// As the store has it.
     confirmed: i64,
     health: Arc<Health>,
+    pace: Arc<Pace>,
     schedule: UnboundedSender<Effect>,
     unlink: Unlink,
     myself: mpsc::WeakSender<Letter>,
@@ -251,9 +268,9 @@ impl<S: Store> Desk<S> {
         if let Some(error) = self.health.trouble() {
             return Err(error.clone());
         }
-        let began = Instant::now();
+        self.pace.begin(Instant::now());
         let result = self.store.commit(changes);
-        metrics::commit(began.elapsed());
+        metrics::commit(self.pace.end(Instant::now()));
         result
     }
 

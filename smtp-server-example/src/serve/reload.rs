@@ -15,6 +15,7 @@ use crate::gate::Gate;
 use crate::listen;
 use crate::log::Log;
 use crate::people::{Known, Stamp};
+use crate::pressure;
 use crate::scan::Scanners;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
@@ -136,8 +137,9 @@ impl Running {
             self.service.gate.set(gate);
         }
         self.service.scanners.set(Scanners::new(config.scan.clone(), self.log().clone()));
-        for (_, door) in &self.doors {
-            door.reload_limits(config.limits.connections, config.limits.connections_per_address);
+        for (kind, door) in &self.doors {
+            let (_, per_address) = pressure::bounds(&config.limits, *kind, self.service.pressure.level());
+            door.reload_limits(config.limits.connections, per_address);
         }
         let is_read = certificate.is_some();
         if let Some(pair) = certificate {
@@ -158,7 +160,9 @@ impl Running {
     /// Makes the mailboxes of those who will be known, and has sessions from now on offer what they can log in with.
     fn offer(&self, known: &Known) -> Result<(), Failure> {
         let mechanisms = known.mechanisms();
-        let sessions = |(kind, _): &(Kind, Handle)| listen::sessions(known.config(), *kind, &mechanisms);
+        let level = self.service.pressure.level();
+        let sessions =
+            |(kind, _): &(Kind, Handle)| listen::sessions(known.config(), *kind, &mechanisms, level);
         let sessions: Vec<ServerConfig> = self.doors.iter().map(sessions).collect::<Result<_, _>>()?;
         self.store.prepare(&known.directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
         for ((_, door), sessions) in self.doors.iter().zip(sessions) {
@@ -167,7 +171,7 @@ impl Running {
         Ok(())
     }
 
-    fn log(&self) -> &Log {
+    pub(super) fn log(&self) -> &Log {
         &self.service.log
     }
 }

@@ -12,6 +12,7 @@ use smtp_proto::wire::reply::Reply;
 use crate::config::Kind;
 use crate::fixups::Fixups;
 use crate::log::{Event, Log};
+use crate::pressure::Share;
 use crate::queue::{self, BodyType, Envelope, Intake, NewRcpt, Policy, Unsure};
 use crate::queue_id::QueueId;
 use crate::recipients::Recipients;
@@ -44,6 +45,8 @@ pub(super) struct Transaction {
     pub(super) outcome: Option<Result<String, Refusal>>,
     /// Whether the client knows of it is not known.
     pub(super) unsure: Option<Unsure>,
+    /// Disk and memory that were promised to it.
+    share: Share,
 }
 
 /// What MAIL said besides the sender.
@@ -68,7 +71,7 @@ pub(super) struct Draft {
 }
 
 impl Transaction {
-    pub(super) fn new(kind: Kind, mail: &Pending<'_, Mail<'_>>) -> Self {
+    pub(super) fn new(kind: Kind, mail: &Pending<'_, Mail<'_>>, share: Share) -> Self {
         let (facts, params) = (mail.facts(), mail.params());
         let said = Said {
             envid: params.envid().map(|envid| text(envid.as_bytes())),
@@ -93,6 +96,7 @@ impl Transaction {
             fixups: None,
             outcome: None,
             unsure: None,
+            share,
         }
     }
 
@@ -121,6 +125,7 @@ impl Transaction {
             }
             None => intake.write(octets).await,
         }
+        self.share.grow(intake.octets(), self.recipients.len());
     }
 
     /// The content is complete.

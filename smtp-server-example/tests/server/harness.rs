@@ -75,9 +75,19 @@ impl Server {
         Self::start_in(folder, &[])
     }
 
+    /// [`serve`](Self::serve) by a program that is given the server's command line.
+    pub(crate) fn serve_through(folder: &Path, settings: &str, mut program: Command) -> Self {
+        fs::write(folder.join("mail.toml"), settings).unwrap();
+        program.arg(env!("CARGO_BIN_EXE_smtp-server-example"));
+        Self::start_by(program, folder, &[])
+    }
+
     fn start_in(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_by(binary(), folder, arguments)
+    }
+
+    fn start_by(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
         let (file, data) = (folder.join("mail.toml"), folder.join("mail"));
-        let mut command = binary();
         command.arg("serve").arg("--config").arg(file).args(arguments).current_dir(folder);
         Self::start(command, &data)
     }
@@ -158,12 +168,25 @@ impl Server {
 
     /// Returns when all that was taken is delivered; at once if the server is gone.
     pub(crate) fn settle(&self) {
-        let Ok(mut control) = UnixStream::connect(self.data.join(".queue/control.sock")) else { return };
+        assert!(self.ask("Wait").is_none_or(|said| said == "null\n"));
+    }
+
+    /// What the operator is told; nothing if the server is gone.
+    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+        let mut control = UnixStream::connect(self.data.join(".queue/control.sock")).ok()?;
         control.set_read_timeout(Some(PATIENCE)).unwrap();
-        control.write_all(b"\"Wait\"\n").unwrap();
+        control.write_all(format!("\"{question}\"\n").as_bytes()).unwrap();
         let mut said = String::new();
         BufReader::new(control).read_line(&mut said).unwrap();
-        assert_eq!(said, "null\n");
+        Some(said)
+    }
+
+    /// Processor time that it has used so far.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which may hold anything: the 14th and 15th field, in hundredths of a second.
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
+        Duration::from_millis(10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()))
     }
 
     /// The files in a folder of a user's Maildir, once all that was taken is delivered.

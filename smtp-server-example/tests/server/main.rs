@@ -27,6 +27,7 @@ mod neighbours;
 mod nine_steps;
 mod octets;
 mod peers;
+mod pressure;
 mod queue;
 mod relay;
 mod reload;

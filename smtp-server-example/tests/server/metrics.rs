@@ -64,6 +64,12 @@ fn what_happened_is_counted_and_what_waits_is_told() {
         "smtp_queue_overdue_seconds 0.0",
         "smtp_pressure_ratios{resource=\"connections\"} 0.004",
         "smtp_pressure_ratios{resource=\"descriptors\"} 0.",
+        "smtp_pressure_ratios{resource=\"sessions\"} 0.",
+        "smtp_pressure_ratios{resource=\"memory\"} 0.",
+        "smtp_pressure_level 0.0",
+        "smtp_disk_has_room 1.0",
+        "smtp_deliveries_in_flight 0.0",
+        "smtp_queue_failed 0.0",
         "# EOF",
     ] {
         assert!(text.contains(want), "no `{want}`:\n{text}");
