@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use async_std::channel::{self, Receiver, Sender};
 use async_std::net::{TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use async_std::os::unix::net::UnixListener;
 use async_std::task;
 #[cfg(feature = "tls")]
 use smtp_proto::server::Extension;
@@ -143,6 +145,12 @@ impl Builder {
     /// Takes a listener that is bound already.
     pub fn listen(self, listener: TcpListener) -> Server {
         self.listen_on(Listener::Tcp(listener))
+    }
+
+    /// Takes a Unix socket's listener that is bound already, as by a service manager.
+    #[cfg(unix)]
+    pub fn listen_unix(self, listener: UnixListener) -> Server {
+        self.listen_on(Listener::Unix(listener))
     }
 
     fn listen_on(self, listener: Listener) -> Server {

@@ -93,6 +93,8 @@ Examples:
 /// SIGTERM and Ctrl-C end it once running transactions are finished, after `limits.drain_seconds` at the latest; a
 /// second signal ends it at once. SIGHUP has it read its settings again; `config show` says which need a restart. What
 /// is wrong changes nothing. The users' file and the certificate with its key are read when they change.
+///
+/// Under systemd it takes sockets whose FileDescriptorName= is the kind of a listener, and says how it is (Type=notify).
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The settings, in TOML; `config example` prints some to begin with

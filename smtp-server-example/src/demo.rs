@@ -8,6 +8,7 @@ use crate::failure::{Failure, Kind as FailureKind};
 use crate::listen::Door;
 use crate::log::Log;
 use crate::people::{Account, Passwords, People, random_text};
+use crate::systemd::Sockets;
 use crate::{serve, tls};
 
 /// Largest message: 25 MB, what many providers take.
@@ -38,7 +39,7 @@ pub(crate) fn run(demo: Demo, log: &Log) -> Result<(), Failure> {
     let tls = tls::self_made(&config.hostname, &certificate)?;
     let passwords = USERS.map(|user| (user, demo.password.clone().unwrap_or_else(random_text)));
     let people = People::in_memory(&config, accounts(&config, &passwords)?)?;
-    serve::run(people, log, Some(tls), None, |doors, people| {
+    serve::run(people, log, Some(tls), Sockets::default(), None, |doors, people| {
         Some(banner(people, doors, &certificate, &passwords))
     })
 }

@@ -12,12 +12,14 @@ use smtp_proto::sasl::Mechanism;
 use smtp_proto::server::{AuthWhen, Extension, ServerConfig};
 use smtp_proto::wire::leniency::Leniency;
 use smtp_tokio::tls::rustls;
-use smtp_tokio::{Handle, Server};
+use smtp_tokio::{Builder, Handle, Server};
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::{Config, Kind, Listener, Place};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::people::People;
 use crate::pressure::{self, Level};
+use crate::systemd::Given;
 use crate::tls;
 
 /// A listener that is bound.
@@ -34,10 +36,11 @@ impl Door {
         self.server.handle()
     }
 
-    /// Binds a listener.
+    /// Binds a listener, unless it is given its socket.
     pub(crate) async fn open(
         people: &People,
         listener: &Listener,
+        given: Option<Given>,
         certificate: Option<&Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Failure> {
         let config = people.config();
@@ -57,6 +60,13 @@ impl Door {
             }
             _ => builder,
         };
+        if let Some(given) = given {
+            let (server, place) = adopt(builder, given).map_err(|error| {
+                let what = format!("can't listen on the service manager's socket: {error}");
+                Failure::new(FailureKind::Unavailable, what)
+            })?;
+            return Ok(Self { kind: listener.kind, place, server });
+        }
         let (server, place) = match &listener.address {
             Place::Tcp(address) => {
                 let bound = builder.bind(address).await.map_err(|error| not_bound(*address, &error))?;
@@ -102,6 +112,22 @@ pub(crate) fn sessions(
         limits.recipients = ours.recipients;
         limits.command = idle;
     }))
+}
+
+/// Takes a socket that is bound already.
+fn adopt(builder: Builder, given: Given) -> io::Result<(Server, Place)> {
+    let place = given.place()?;
+    let server = match given {
+        Given::Tcp(listener) => {
+            listener.set_nonblocking(true)?;
+            builder.listen(TcpListener::from_std(listener)?)
+        }
+        Given::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            builder.listen_unix(UnixListener::from_std(listener)?)
+        }
+    };
+    Ok((server, place))
 }
 
 /// Lets every user of this machine connect: what comes here is for our mailboxes only, and its folder can bar whom

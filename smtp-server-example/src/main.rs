@@ -34,6 +34,7 @@ mod send;
 mod serve;
 mod session;
 mod store;
+mod systemd;
 mod tls;
 mod trace;
 mod users;
@@ -48,6 +49,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
+use crate::systemd::Sockets;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -71,7 +73,10 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => with_log(|log| demo::run(demo, log)),
         Command::Serve(serve) => {
+            // First, as there is one thread yet.
+            let sockets = Sockets::from_environment()?;
             let config = Config::read(&serve.config)?;
+            sockets.check(&config)?;
             let tls = tls::load(&config.tls)?;
             let people = People::open(&config)?;
             if serve.hold_all {
@@ -82,7 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
                     let warning = log.event("warning").field("file", config.tls.key.display());
                     warning.field("what", "others can read the private key").field("hint", "chmod 600");
                 }
-                serve::run(people, log, tls, Some(&serve.config), |_, _| None)
+                serve::run(people, log, tls, sockets, Some(&serve.config), |_, _| None)
             })
         }
         Command::Check(command) => {

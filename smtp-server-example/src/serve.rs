@@ -31,6 +31,7 @@ use crate::queue_id::QueueIds;
 use crate::scan::Scanners;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
+use crate::systemd::{self, Sockets};
 use crate::tls::Pair;
 
 /// How long the process waits at its end for a disk that does not answer.
@@ -44,11 +45,12 @@ const WATCH: Duration = Duration::from_secs(1);
 const INTERRUPTED: i32 = 130;
 
 /// Runs until a signal ends it. `source` is the file that SIGHUP has it read again; `banner` gets the addresses it
-/// listens on.
+/// listens on. Listeners take their `sockets`, and bind what is not among them.
 pub(crate) fn run(
     people: People,
     log: &Log,
     tls: Option<Pair>,
+    mut sockets: Sockets,
     source: Option<&Path>,
     banner: impl FnOnce(&[Door], &People) -> Option<String>,
 ) -> Result<(), Failure> {
@@ -69,7 +71,8 @@ pub(crate) fn run(
             mailroom::begin(opened, &people, Arc::<Maildirs<_>>::clone(&store), &ids, &pressure, log)?;
         let mut doors = Vec::new();
         for listener in &config.listener {
-            doors.push(Door::open(&people, listener, tls.as_ref().map(|pair| &pair.config)).await?);
+            let given = sockets.take(listener.kind);
+            doors.push(Door::open(&people, listener, given, tls.as_ref().map(|pair| &pair.config)).await?);
         }
         let figures = match config.metrics.listen.place() {
             Some(Place::Tcp(address)) => Some(metrics::bind(*address).await?),
@@ -83,6 +86,8 @@ pub(crate) fn run(
             log.event("listening").field("kind", "metrics").field("address", address);
         }
         log.event("ready").field("listeners", doors.len());
+        systemd::ready(doors.len());
+        tokio::spawn(systemd::keep_alive());
         if let Some(text) = text {
             log.text(text);
         }
@@ -213,6 +218,7 @@ impl Signals {
         self.next().await;
         let open: usize = servers.iter().map(Handle::connections).sum();
         log.event("stopping").field("open", open);
+        systemd::stopping(open);
         pressure.places.close();
         servers.iter().for_each(Handle::shut_down);
         self.next().await;

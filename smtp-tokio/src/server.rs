@@ -9,6 +9,8 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use smtp_proto::server::Extension;
 use smtp_proto::server::{Peer, ServerConfig, contains};
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -151,6 +153,12 @@ impl Builder {
     /// Takes a listener that is bound already.
     pub fn listen(self, listener: TcpListener) -> Server {
         self.listen_on(Listener::Tcp(listener))
+    }
+
+    /// Takes a Unix socket's listener that is bound already, as by a service manager.
+    #[cfg(unix)]
+    pub fn listen_unix(self, listener: UnixListener) -> Server {
+        self.listen_on(Listener::Unix(listener))
     }
 
     fn listen_on(self, listener: Listener) -> Server {

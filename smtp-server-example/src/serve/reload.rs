@@ -19,7 +19,7 @@ use crate::pressure;
 use crate::scan::Scanners;
 use crate::session::Service;
 use crate::store::{Maildirs, RealDisk};
-use crate::tls;
+use crate::{systemd, tls};
 
 /// Everything that new settings reach.
 pub(super) struct Running {
@@ -52,7 +52,9 @@ impl Running {
         while hang_up.recv().await.is_some() {
             // Nothing here waits for a peer, but it reads files.
             let running = Arc::clone(&self);
+            systemd::reloading();
             let _ = tokio::task::spawn_blocking(move || running.reload()).await;
+            systemd::ready(self.doors.len());
         }
     }
 

@@ -41,4 +41,5 @@ mod sending;
 mod sending_by_hand;
 mod settings;
 mod submission;
+mod systemd;
 mod users;
