@@ -13,9 +13,11 @@ mod dns;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/dovecot.rs"]
 mod dovecot;
+mod exchange;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/exim.rs"]
 mod exim;
+mod foreign;
 mod harness;
 mod lifecycle;
 mod listeners;

@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::daemon::{Daemon, Folder, program};
 use crate::dovecot::{Dovecot, User, as_sent};
+use crate::foreign::Postfix;
 use crate::harness::{Server, certificate};
 use crate::mailboxes::{body, has_programs, parts, read, submit};
 use crate::neighbours::{Neighbour, knot, rbldnsd, resolver};
@@ -93,75 +92,6 @@ impl Foreign for Server {
 
     fn settle(&self) {
         Self::settle(self);
-    }
-}
-
-struct Postfix {
-    // Ended before its folder is removed.
-    daemon: Daemon,
-    folder: Folder,
-    address: SocketAddr,
-}
-
-const SERVICES: &str = "
-cleanup   unix       n - n -    0 cleanup
-qmgr      unix       n - n 300  1 qmgr
-rewrite   unix       - - n -    - trivial-rewrite
-bounce    unix       - - n -    0 bounce
-defer     unix       - - n -    0 bounce
-trace     unix       - - n -    0 bounce
-flush     unix       n - n 999? 0 flush
-proxymap  unix       - - n -    - proxymap
-error     unix       - - n -    - error
-retry     unix       - - n -    - error
-smtp      unix       - - n -    - smtp
-lmtp      unix       - - n -    - lmtp
-anvil     unix       - - n -    1 anvil
-postlog   unix-dgram n - n -    1 postlogd
-";
-
-impl Postfix {
-    /// None if it is missing and may be, or if this is not root, as whom alone it runs.
-    fn start(world: &World) -> Option<Self> {
-        let (mut postfix, folder) = (program("postfix")?, Folder::new("foreign"));
-        if !folder.is_roots() {
-            eprintln!("skipped: Postfix starts as root only");
-            return None;
-        }
-        for name in ["etc", "queue", "data"] {
-            let made = folder.make(name);
-            std::os::unix::fs::chown(made, Some(0), Some(0)).unwrap();
-        }
-        let user = succeed(Command::new("id").args(["-u", "postfix"]));
-        std::os::unix::fs::chown(folder.join("data"), Some(user.trim().parse().unwrap()), None).unwrap();
-        let path = folder.path().display();
-        let (us, them, dovecot) = (world.us, world.them, world.dovecot.socket());
-        let settings = format!(
-            "compatibility_level = 3.6\nqueue_directory = {path}/queue\ndata_directory = {path}/data\n\
-             maillog_file = /dev/stdout\nmyhostname = mx.them.example\nmydestination =\nmynetworks = 127.0.0.0/8\n\
-             inet_protocols = ipv4\nrelayhost = [{}]:{}\nsmtp_bind_address = {LISTED}\n\
-             virtual_mailbox_domains = them.example\nvirtual_mailbox_maps = static:carol\n\
-             virtual_transport = lmtp:unix:{}\n",
-            us.ip(),
-            us.port(),
-            dovecot.display(),
-        );
-        folder.write("etc/main.cf", settings);
-        folder.write("etc/master.cf", format!("{them} inet n - n - - smtpd{SERVICES}"));
-        // What it ends with itself is a group of processes, which must not be the test's.
-        let daemon =
-            Daemon::start(postfix.arg("-c").arg(folder.join("etc")).arg("start-fg").process_group(0));
-        daemon.wait_for("daemon started");
-        Some(Self { daemon, folder, address: world.them })
-    }
-}
-
-impl Drop for Postfix {
-    /// What was started is a script that waits for it.
-    fn drop(&mut self) {
-        if let Ok(master) = fs::read_to_string(self.folder.join("queue/pid/master.pid")) {
-            let _ = Command::new("kill").arg(master.trim()).status();
-        }
     }
 }
 
@@ -253,6 +183,14 @@ fn a_message_goes_all_its_way_to_another_server_of_ours_and_one_from_a_listed_ad
 fn a_message_goes_all_its_way_to_postfix_and_one_from_a_listed_address_comes_back() {
     let Some(world) = World::new() else { return };
     let ours = ours(&world);
-    let Some(foreign) = Postfix::start(&world) else { return };
+    let settings = format!(
+        "myhostname = mx.them.example\nrelayhost = [{}]:{}\nsmtp_bind_address = {LISTED}\n\
+         virtual_mailbox_domains = them.example\nvirtual_mailbox_maps = static:carol\n\
+         virtual_transport = lmtp:unix:{}\n",
+        world.us.ip(),
+        world.us.port(),
+        world.dovecot.socket().display(),
+    );
+    let Some(foreign) = Postfix::start(world.them, &settings) else { return };
     all_steps(&world, &ours, &foreign);
 }
