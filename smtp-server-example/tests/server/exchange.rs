@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::daemon::free_address;
+use crate::exim::{self, Exim, Setup, as_sent};
 use crate::foreign::Postfix;
 use crate::harness::{Client, Server, stuffed};
 use crate::neighbours::{Neighbour, knot};
@@ -24,6 +25,7 @@ impl World {
         let zones = [
             ("us.example", "@ MX 10 mx\nmx A 127.0.0.1\n"),
             ("them.example", "@ MX 10 mx\nmx A 127.0.0.4\n"),
+            (exim::DOMAIN, "@ MX 10 mx\nmx A 127.0.0.1\n"),
         ];
         let port = || free_address().port();
         let us = SocketAddr::from(([127, 0, 0, 1], port()));
@@ -82,7 +84,7 @@ fn body(mail: &[u8]) -> &str {
 fn report(mail: &[Vec<u8>], about: &str, want: [&str; 2]) -> Option<Value> {
     let reports: Vec<_> = mail
         .iter()
-        .filter(|mail| mail.starts_with(b"Return-Path: <>\n"))
+        .filter(|mail| mail.to_ascii_lowercase().starts_with(b"return-path: <>"))
         .map_while(|mail| parsed(mail))
         .filter(|report| report["recipients"].to_string().contains(about))
         .collect();
@@ -91,9 +93,9 @@ fn report(mail: &[Vec<u8>], about: &str, want: [&str; 2]) -> Option<Value> {
     Some(report.clone())
 }
 
-/// Waits for a line of our log about this recipient.
-fn wait_for(server: &Server, event: &str, to: &str) {
-    while !server.line(&format!(" {event} ")).contains(&format!("to=<{to}>")) {}
+/// Waits for such a line of our log, from or to somebody.
+fn wait_for(server: &Server, event: &str, whom: &str) {
+    while !server.line(&format!(" {event} ")).contains(&format!("=<{whom}>")) {}
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn mail_and_reports_go_to_postfix_and_come_back() {
     // From there, and our report of success back.
     let asked = "<j\u{fc}rgen@us.example> NOTIFY=SUCCESS ORCPT=utf-8;j\\x{FC}rgen@us.example";
     send(world.them, "<carol@them.example> BODY=8BITMIME SMTPUTF8 ENVID=P1", asked, UTF8);
-    wait_for(&ours, "delivered", "j\u{fc}rgen@us.example");
+    wait_for(&ours, "delivered", "carol@them.example");
     assert_eq!(body(&ours.mail("juergen")[0]), "\u{20ac}\n");
     while !postfix.daemon.wait_for("to=<carol@them.example>").contains("status=sent") {}
     let mail = postfix.mail("carol");
@@ -175,17 +177,93 @@ fn mail_that_two_servers_send_to_each_other_ends_in_one_report() {
     let _theirs =
         world.server(&there, "them.example", (world.them, world.us), &[("loop", "loop@us.example")]);
     send(world.us, "<alice@us.example>", "<loop@us.example>", "Subject: round\r\n\r\nx\r\n");
-    ends_in_one_report(&ours);
+    let hops = ends_in_one_report(&ours);
+    assert!((40..=50).contains(&hops), "{hops}");
 }
 
-/// Once what alice sent has gone round often enough.
-fn ends_in_one_report(ours: &Server) {
+#[test]
+fn mail_that_exim_and_we_forward_to_each_other_ends_in_one_report() {
+    for (more, why) in [("", "it refuses first"), ("received_headers_max = 100\n", "we do")] {
+        let (Some(world), folder) = (World::new(), TempDir::new().unwrap()) else { return };
+        let (routes, forwards) = ([("us.example", world.us)], [("loop", "loop@us.example")]);
+        let setup = Setup { routes: &routes, forwards: &forwards, more, ..Setup::default() };
+        let Some(exim) = Exim::start(&setup) else { return };
+        let aliases = [("loop", "loop@exim.example")];
+        let ours = world.server(&folder, "us.example", (world.us, exim.address()), &aliases);
+        send(world.us, "<alice@us.example>", "<loop@us.example>", "Subject: round\r\n\r\nx\r\n");
+        let hops = ends_in_one_report(&ours);
+        assert!((25..=50).contains(&hops), "{why}: {hops}");
+        exim.empty_queue();
+        assert_eq!(ours.mail("alice").len(), 1, "{why}: {}", exim.log());
+    }
+}
+
+#[test]
+fn mail_and_reports_go_to_exim_and_come_back() {
+    let (Some(world), folder) = (World::new(), TempDir::new().unwrap()) else { return };
+    let routes = [("us.example", world.us)];
+    let Some(exim) = Exim::start(&Setup { users: &["tim"], routes: &routes, ..Setup::default() }) else {
+        return;
+    };
+    let aliases =
+        [("out", "tim@exim.example"), ("ghost", "ghost@exim.example"), ("busy", "busy@exim.example")];
+    let ours = world.server(&folder, "us.example", (world.us, exim.address()), &aliases);
+
+    // There, and its report of success back.
+    let asked = "<out@us.example> NOTIFY=SUCCESS,FAILURE";
+    send(world.us, "<alice@us.example> BODY=8BITMIME RET=HDRS ENVID=Q1", asked, EIGHT_BIT);
+    let there = exim.delivered("tim", 1);
+    assert!(as_sent(&there[0]).ends_with("gr\u{fc}n\r\n..dots\r\n".as_bytes()));
+    wait_for(&ours, "delivered", "alice@us.example");
+    let Some(theirs) = report(&ours.mail("alice"), "out@us.example", ["delivered", "2.0.0"]) else { return };
+    assert_eq!(theirs["message"]["original-envelope-id"], "Q1");
+    let utf8 = "<j\u{fc}rgen@us.example> SMTPUTF8 BODY=8BITMIME";
+    send(world.us, utf8, "<out@us.example>", UTF8);
+    assert_eq!(
+        exim.delivered("tim", 2).iter().filter(|mail| mail.ends_with("\u{20ac}\r\n".as_bytes())).count(),
+        1
+    );
+
+    // What it does not take, for good and for now.
+    send(world.us, "<alice@us.example>", "<ghost@us.example>", "Subject: x\r\n\r\nx\r\n");
+    wait_for(&ours, "delivered", "alice@us.example");
+    report(&ours.mail("alice"), "ghost@us.example", ["failed", "5.0.0"]).unwrap();
+    send(world.us, "<alice@us.example>", "<busy@us.example>", "Subject: x\r\n\r\nx\r\n");
+    wait_for(&ours, "delivered", "alice@us.example");
+    report(&ours.mail("alice"), "busy@us.example", ["delayed", "4.0.0"]).unwrap();
+
+    // From there in chunks, and our report of success back.
+    let asked = "<j\u{fc}rgen@us.example> NOTIFY=SUCCESS";
+    send(exim.address(), "<tim@exim.example> BODY=8BITMIME SMTPUTF8 ENVID=E1", asked, UTF8);
+    wait_for(&ours, "delivered", "tim@exim.example");
+    assert_eq!(body(&ours.mail("juergen")[0]), "\u{20ac}\n");
+    let line = exim.wait_for("=> j");
+    assert!(line.contains(" K "), "it sent a chunk: {line}");
+    let back = exim.delivered("tim", 3);
+    let back = back.iter().find(|mail| mail.starts_with(b"Return-path: <>")).expect("a report");
+    assert_eq!(parsed(back).unwrap()["of"], "global-delivery-status");
+    send(
+        exim.address(),
+        "<tim@exim.example> ENVID=E2",
+        "<alice@us.example> NOTIFY=SUCCESS",
+        "Subject: x\r\n\r\nx\r\n",
+    );
+    report(&exim.delivered("tim", 4), "alice@us.example", ["delivered", "2.0.0"]).unwrap();
+    send(exim.address(), "<tim@exim.example>", "<nobody@us.example>", "Subject: x\r\n\r\nx\r\n");
+    report(&exim.delivered("tim", 5), "nobody@us.example", ["failed", "5.0.0"]).unwrap();
+}
+
+/// Waits until what alice sent has gone round often enough, and returns how many hosts it had passed then.
+fn ends_in_one_report(ours: &Server) -> usize {
     wait_for(ours, "delivered", "alice@us.example");
     let mail = ours.mail("alice");
-    let Some(report) = report(&mail, "loop@", ["failed", "5.4.6"]) else { return };
     assert_eq!(mail.len(), 1, "one report");
-    let hops = report["returned"].as_str().unwrap().matches("\nReceived: from ").count();
-    assert!((40..=50).contains(&hops), "{hops}: {report}");
+    let report = String::from_utf8_lossy(&mail[0]);
+    assert!(report.starts_with("Return-Path: <>\n") && report.contains("\nAction: failed\n"), "{report}");
+    // But those of the report itself.
+    let (_, returned) =
+        report.rsplit_once("\nContent-type: ").or(report.rsplit_once("\nContent-Type: ")).unwrap();
+    returned.matches("\nReceived: ").count()
 }
 
 #[test]
