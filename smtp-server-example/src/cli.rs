@@ -138,6 +138,7 @@ const QUEUE_EXAMPLES: &str = "\
 Examples:
   smtp-server-example queue list --config mail.toml
   smtp-server-example queue list --config mail.toml domain=example.org older=1h --json
+  smtp-server-example queue shape --config mail.toml
   smtp-server-example queue drop --config mail.toml --dry-run from=spammer@example.org
   smtp-server-example queue retry --config mail.toml all";
 

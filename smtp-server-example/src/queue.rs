@@ -39,6 +39,7 @@ mod runner;
 mod schedule;
 mod settings;
 mod settle;
+mod shape;
 mod spool;
 mod sqlite;
 mod store;

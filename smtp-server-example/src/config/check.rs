@@ -55,6 +55,7 @@ fn sending(config: &Config) -> Checked {
         ("queue.pause_most_seconds", queue.pause_most_seconds, 1),
         ("queue.deliveries_per_destination", queue.deliveries_per_destination as u64, 1),
         ("queue.deliveries", queue.deliveries as u64, 1),
+        ("queue.keep_done_seconds", queue.keep_done_seconds, 1),
         ("relay.port", u64::from(relay.port), 1),
         ("relay.connections_per_host", relay.connections_per_host as u64, 1),
         ("relay.messages_per_connection", u64::from(relay.messages_per_connection), 1),
@@ -210,6 +211,9 @@ pub(crate) fn user(config: &Config, user: &User) -> Result<(), String> {
     user_parts(config, user).map_err(|(_, what, help)| format!("{what}: {help}"))
 }
 
+/// Longest name of a file in octets (`NAME_MAX` of POSIX systems).
+const FOLDER_NAME: usize = 255;
+
 fn user_parts(config: &Config, user: &User) -> Result<(), (&'static str, String, &'static str)> {
     let name = &user.name;
     let (local, domain) = name.rsplit_once('@').map_or((name.as_str(), None), |(l, d)| (l, Some(d)));
@@ -229,6 +233,11 @@ fn user_parts(config: &Config, user: &User) -> Result<(), (&'static str, String,
         Some(folder) if folder.as_os_str().is_empty() || !stays_below(folder) => {
             let what = format!("the mailbox `{}` leads out of its folder", folder.display());
             Err(("mailbox", what, "give a folder below `data`, or an absolute path, without `..`"))
+        }
+        _ if user.folder().iter().any(|part| part.len() > FOLDER_NAME) => {
+            let what = format!("the mailbox's folder has a name of more than {FOLDER_NAME} octets");
+            let key = if user.mailbox.is_some() { "mailbox" } else { "name" };
+            Err((key, what, "no file system has such names; give this user a shorter `mailbox`"))
         }
         _ if config.data.join(user.folder()) == config.users_file() => {
             let what = format!("the mailbox of `{name}` is the users' file");

@@ -267,6 +267,13 @@ pub(super) const KEYS: &[Key] = &[
          false: it is sent again, since twice is better than never (RFC 1047).",
     ),
     key(
+        "queue.keep_done_seconds",
+        "seconds",
+        "How long `trace` and `queue show` know what was done: senders, recipients, addresses and replies, but no \
+         content, which goes when nobody waits for it. 30 days: people ask after holidays; less where the law wants \
+         less kept.",
+    ),
+    key(
         "relay.enabled",
         "true or false",
         "Whether mail is sent to other hosts: what users submit, what aliases lead elsewhere, notifications. Other servers \

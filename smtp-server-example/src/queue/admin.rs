@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::filter::Filter;
 use super::lock::Lock;
 use super::model::{DeliveryState, RouteKey};
+use super::shape::shape;
 use super::sqlite::{Sqlite, SqliteReader, matching};
 use super::store::{Change, Effect, Order, Store, StoreError, Verb};
 
@@ -21,6 +22,8 @@ pub(crate) enum Request {
     List(Filter),
     /// Everything about messages.
     Show(Filter),
+    /// How much waits for each destination, by age.
+    Shape(Filter),
     /// See [`Order`].
     Order { verb: Verb, filter: Filter, dry: bool },
     /// Answered once nothing is due and nothing is being tried.
@@ -51,6 +54,7 @@ pub(super) fn asked(reader: &SqliteReader, request: &Request, now: Timestamp) ->
     match request {
         Request::List(filter) => reader.read(|db| list(db, filter, now)),
         Request::Show(filter) => reader.read(|db| show(db, filter, now)),
+        Request::Shape(filter) => reader.read(|db| shape(db, filter, now)),
         Request::Order { .. } | Request::Wait | Request::Keep | Request::State => Ok(Value::Null),
     }
 }
@@ -70,7 +74,7 @@ fn maybe_time(millis: Option<i64>) -> Value {
 }
 
 /// `state=…` or an id asks for what is done too.
-fn states(filter: &Filter) -> &'static [DeliveryState] {
+pub(super) fn states(filter: &Filter) -> &'static [DeliveryState] {
     const OPEN: &[DeliveryState] = &[DeliveryState::Ready, DeliveryState::Dot, DeliveryState::Hold];
     if filter.names_state() { &[] } else { OPEN }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::admin::Request;
 use super::control::ask;
-use super::filter::Filter;
+use super::filter::{Filter, HELP};
+use super::shape;
 use super::store::{StoreError, Trouble, Verb};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
@@ -16,26 +17,38 @@ use crate::mailroom;
 
 /// Looks at the mail that waits, and does something about it.
 ///
-/// A running server is asked; if none runs, its files are opened. WHICH is a queue id, from=ADDRESS, to=ADDRESS,
-/// domain=DOMAIN (domain=local for the mailboxes here), state=ready|hold|done, older=AGE (as 90s, 5m, 2h, 3d) or all;
-/// of several, all must be true.
+/// A running server is asked; if none runs, its files are opened. Each verb selects by the same WHICH, which its --help
+/// explains: a queue id, from=, to=, domain=, state=, older=, or all.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists deliveries that are not done, the oldest first
+    #[command(after_help = HELP)]
     List(Any),
+    /// Counts deliveries that are not done, for each destination and by age
+    #[command(after_help = HELP)]
+    Shape(Any),
     /// Shows everything about messages, done ones too: recipients, replies, attempts
+    #[command(after_help = HELP)]
     Show(Which),
     /// Tries deliveries now, and asks hosts again that could not be reached
+    #[command(after_help = HELP)]
     Retry(Change),
     /// Stops trying deliveries until they are released
+    #[command(after_help = HELP)]
     Hold(Change),
     /// Tries held deliveries again
+    #[command(after_help = HELP)]
     Release(Change),
     /// Ends deliveries without telling their senders; what was dropped can still be shown
+    #[command(after_help = HELP)]
     Drop(Change),
-    /// Tries everything now; with --wait, returns when all was tried
+    /// Tries everything now, or what is selected; with --wait, returns when all was tried
+    #[command(after_help = HELP)]
     Flush(Flush),
 }
+
+/// Why a message may not be found.
+pub(super) const FORGOTTEN: &str = "what was done is forgotten after queue.keep_done_seconds, 30 days unless set; what was refused is in the log alone";
 
 /// Where the queue is.
 #[derive(Debug, Args)]
@@ -85,17 +98,17 @@ pub(crate) struct Change {
     dry_run: bool,
 }
 
-/// All of them.
+/// All of them, or some.
 #[derive(Debug, Args)]
 pub(crate) struct Flush {
     #[command(flatten)]
-    place: Place,
+    some: Any,
     /// Return when nothing is due and nothing is being tried any more
     #[arg(long)]
     wait: bool,
-    /// Print JSON
+    /// Only print what would be tried
     #[arg(long)]
-    json: bool,
+    dry_run: bool,
 }
 
 impl Place {
@@ -134,11 +147,14 @@ pub(crate) fn run(command: Command) -> Result<String, Failure> {
             let list = some.place.ask(Request::List(filter(&some.which)?))?;
             Ok(if some.json { format!("{list}\n") } else { table(&list) })
         }
+        Command::Shape(some) => {
+            let shape = some.place.ask(Request::Shape(filter(&some.which)?))?;
+            Ok(if some.json { format!("{shape}\n") } else { shape::table(&shape) })
+        }
         Command::Show(which) => {
             let shown = which.place.ask(Request::Show(filter(&which.which)?))?;
             if shown.as_array().is_none_or(Vec::is_empty) {
-                return Err(Failure::new(Kind::NoInput, "no message is like that")
-                    .help("what was done more than 30 days ago is forgotten"));
+                return Err(Failure::new(Kind::NoInput, "no message is like that").help(FORGOTTEN));
             }
             Ok(if which.json { format!("{shown}\n") } else { details(&shown) })
         }
@@ -147,12 +163,13 @@ pub(crate) fn run(command: Command) -> Result<String, Failure> {
         Command::Release(change) => order(Verb::Release, "released", &change),
         Command::Drop(change) => order(Verb::Drop, "dropped", &change),
         Command::Flush(flush) => {
-            let filter = filter(&["all".to_owned()])?;
-            let done = flush.place.ask(Request::Order { verb: Verb::Retry, filter, dry: false })?;
-            if flush.wait {
-                flush.place.ask(Request::Wait)?;
+            let (some, dry) = (&flush.some, flush.dry_run);
+            let filter = filter(&some.which)?;
+            let done = some.place.ask(Request::Order { verb: Verb::Retry, filter, dry })?;
+            if flush.wait && !dry {
+                some.place.ask(Request::Wait)?;
             }
-            Ok(ordered(&done, "to be tried now", flush.json))
+            Ok(ordered(&done, &would("to be tried now", dry), some.json))
         }
     }
 }
@@ -171,8 +188,11 @@ pub(crate) fn hold_all(data: &Path) -> Result<(), Failure> {
 fn order(verb: Verb, word: &str, change: &Change) -> Result<String, Failure> {
     let filter = filter(&change.which.which)?;
     let done = change.which.place.ask(Request::Order { verb, filter, dry: change.dry_run })?;
-    let word = if change.dry_run { format!("would be {word}") } else { word.to_owned() };
-    Ok(ordered(&done, &word, change.which.json))
+    Ok(ordered(&done, &would(word, change.dry_run), change.which.json))
+}
+
+fn would(word: &str, dry: bool) -> String {
+    if dry { format!("would be {}", word.trim_start_matches("to be ")) } else { word.to_owned() }
 }
 
 fn ordered(done: &Value, word: &str, json: bool) -> String {

@@ -22,7 +22,7 @@ pub(crate) enum Term {
     To(String),
     /// Deliveries to this domain, or `local`.
     Domain(String),
-    /// `ready`, `hold` or `done`.
+    /// `ready`, `hold`, `dot` or `done`.
     State(String),
     /// Messages that came longer ago.
     Older(Duration),
@@ -72,9 +72,21 @@ impl Term {
     }
 }
 
-/// What can be said.
+/// What can be said, in short.
 const GRAMMAR: &str =
-    "give a queue id, from=ADDRESS, to=ADDRESS, domain=DOMAIN, state=ready|hold|done, older=AGE, or all";
+    "give a queue id, from=ADDRESS, to=ADDRESS, domain=DOMAIN, state=ready|hold|dot|done, older=AGE, or all";
+
+/// What can be said, for the help of each verb.
+pub(super) const HELP: &str = "\
+WHICH is one or more of these; of several, all must be true:
+  ID              a queue id, as the reply to the message and the log have it; also id=ID
+  from=ADDRESS    the sender; from=<> for notifications
+  to=ADDRESS      one of the recipients
+  domain=DOMAIN   where it goes; domain=local for the mailboxes here
+  state=STATE     ready: is tried when it is time; hold: waits for you; dot: its final dot was sent and not answered
+                  before the server died (the next start makes it ready or holds it); done: nobody waits any more
+  older=AGE       came longer ago: a number and s, m, h or d, as 90s, 5m, 2h, 3d
+  all             every one; a verb that changes something wants to hear it";
 
 fn without_brackets(address: &str) -> &str {
     address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address)
@@ -125,6 +137,7 @@ mod tests {
             ("to=<a@b>", Some(Term::To("a@b".into())), "brackets are allowed"),
             ("domain=B.Example", Some(Term::Domain("b.example".into())), "domains have no case"),
             ("state=hold", Some(Term::State("hold".into())), "a state"),
+            ("state=dot", Some(Term::State("dot".into())), "what the server died with"),
             ("state=gone", None, "no state of ours"),
             ("older=90m", Some(Term::Older(Duration::from_secs(5_400))), "an age"),
             ("older=5", None, "an age without its unit"),

@@ -34,6 +34,8 @@ pub(crate) struct Policy {
     pub(crate) at_once: usize,
     /// What may have been delivered, though no answer was seen, is left to the operator and not tried again.
     pub(crate) hold_unknown: bool,
+    /// How long what is done can be asked for.
+    pub(crate) keep_done: Duration,
 }
 
 impl Default for Policy {
@@ -56,6 +58,7 @@ impl From<&QueueSettings> for Policy {
             per_route: settings.deliveries_per_destination,
             at_once: settings.deliveries,
             hold_unknown: settings.hold_unknown,
+            keep_done: Duration::from_secs(settings.keep_done_seconds),
         }
     }
 }

@@ -35,8 +35,8 @@ use crate::store::{Disk, RealDisk};
 /// it brought may be an acceptance.
 const STORE_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long what is done can be asked for.
-const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+/// How often what has been done for long enough is forgotten, at the least.
+const FORGET: Duration = Duration::from_secs(3_600);
 
 /// A queue whose files are opened and which nobody works at yet.
 pub(crate) struct Opened {
@@ -213,7 +213,7 @@ impl Runner {
     /// Works until `stop` says so, then waits for what is being tried, but not longer than `drain`.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>, drain: Duration) {
         let mut tasks = JoinSet::new();
-        let mut forget = tokio::time::interval(Duration::from_secs(3_600));
+        let mut forget = tokio::time::interval(FORGET.min(self.shared.with.policy.keep_done));
         loop {
             let now = Timestamp::now();
             let wakes = self.hand_out(&mut tasks, now);
@@ -269,7 +269,7 @@ impl Shared {
     }
 
     fn forget(self: &Arc<Self>, now: Timestamp) {
-        let Ok(before) = now.checked_sub(REMEMBERED) else { return };
+        let Ok(before) = now.checked_sub(self.with.policy.keep_done) else { return };
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let _ = shared.writer.make(Change::Forget(before)).await;

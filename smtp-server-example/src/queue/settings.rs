@@ -15,6 +15,7 @@ pub(crate) struct QueueSettings {
     pub(crate) deliveries_per_destination: usize,
     pub(crate) deliveries: usize,
     pub(crate) hold_unknown: bool,
+    pub(crate) keep_done_seconds: u64,
 }
 
 impl Default for QueueSettings {
@@ -31,6 +32,7 @@ impl Default for QueueSettings {
             deliveries_per_destination: 20,
             deliveries: 200,
             hold_unknown: false,
+            keep_done_seconds: 30 * 86_400,
         }
     }
 }

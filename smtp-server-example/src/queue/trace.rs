@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::admin::Request;
-use super::command::{Place, filter, plain};
+use super::command::{FORGOTTEN, Place, filter, plain};
 use crate::failure::{Failure, Kind};
 
 /// Tells what happened to a message: who brought it, each try, each answer, and when it is tried next.
 ///
-/// A running server is asked; if none runs, its files are opened. What was done is kept for 30 days.
+/// A running server is asked; if none runs, its files are opened. What was done is kept for `queue.keep_done_seconds`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Trace {
@@ -51,7 +51,7 @@ pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
             Kind::NoInput,
             format!("no message is known with `{}`", plain(&json!(trace.what))),
         )
-        .help("what was done more than 30 days ago is forgotten; what was refused is in the log alone"));
+        .help(FORGOTTEN));
     }
     messages.sort_by_key(|message| time(&message["arrived"]));
     let stories: Vec<_> = messages.iter().map(story).collect();

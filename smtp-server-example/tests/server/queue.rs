@@ -277,3 +277,63 @@ fn trace_tells_what_happened_to_a_message_by_id_sender_and_recipient() {
     let unknown = trace(data, &["nobody@example.test"]);
     assert_eq!(unknown.status.code(), Some(66), "{}", String::from_utf8_lossy(&unknown.stderr));
 }
+
+#[test]
+fn what_waits_is_counted_by_destination_and_age_and_flushed_by_selection() {
+    let server = Server::demo();
+    let data = &server.data;
+    let broken = ["alice/new", "bob/new"].map(|folder| Broken::new(data.join(folder)));
+    let ids = ["alice", "bob", "alice"]
+        .map(|to| send(&server, "<a@client.example>", &[&format!("<{to}@example.test>")], "x"));
+    server.settle();
+    queue(data, "hold", &[&ids[2]]);
+    let shape: serde_json::Value = serde_json::from_str(&queue(data, "shape", &["--json"])).unwrap();
+    assert_eq!(shape[0]["route"], "local");
+    assert_eq!((&shape[0]["deliveries"], &shape[0]["ages"]["0s"]), (&3.into(), &3.into()), "{shape}");
+    assert_eq!((&shape[0]["ages"]["3d"], &shape[1]), (&0.into(), &serde_json::Value::Null), "{shape}");
+    let table = queue(data, "shape", &["state=hold"]);
+    let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["destination", "all", "0s", "5m", "1h", "4h", "1d", "3d"]);
+    assert_eq!(lines[1], ["local", "1", "1", "0", "0", "0", "0", "0"]);
+    assert_eq!(lines[2], ["total", "1", "1", "0", "0", "0", "0", "0"]);
+
+    drop(broken);
+    let would = queue(data, "flush", &["--dry-run", "--wait", "to=bob@example.test"]);
+    assert!(would.contains(&format!("{} would be tried now", ids[1])) && would.contains("messages: 1"));
+    assert!(server.mail("bob").is_empty(), "it was only said");
+    queue(data, "flush", &["--wait", "to=bob@example.test"]);
+    assert_eq!((server.mail("alice").len(), server.mail("bob").len()), (0, 1), "as selected");
+    queue(data, "flush", &["--wait"]);
+    assert_eq!(server.mail("alice").len(), 1, "all but what is held");
+}
+
+#[test]
+fn each_verb_of_the_queue_explains_what_can_be_selected() {
+    for verb in ["list", "shape", "show", "retry", "hold", "release", "drop", "flush"] {
+        let output = run(&["queue", verb, "--help"]);
+        let help = String::from_utf8(output.stdout).unwrap();
+        let mut parts =
+            vec!["from=<>", "to=ADDRESS", "domain=local", "older=AGE", "dot: its final dot", "--json"];
+        if !matches!(verb, "list" | "shape" | "show") {
+            parts.push("--dry-run");
+        }
+        for part in parts {
+            assert!(help.contains(part), "{part} in the help of {verb}: {help}");
+        }
+    }
+}
+
+#[test]
+fn what_was_done_is_forgotten_when_it_was_kept_for_long_enough() {
+    let folder = TempDir::new().unwrap();
+    let settings = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
+        [queue]\nkeep_done_seconds = 1\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\nname = \"alice\"\n";
+    let server = Server::serve(folder.path(), settings);
+    let id = send(&server, "<a@client.example>", &["<alice@example.test>"], "x");
+    assert_eq!(server.mail("alice").len(), 1);
+    let until = std::time::Instant::now() + crate::harness::PATIENCE;
+    while run(&["queue", "show", "--data", server.data.to_str().unwrap(), &id]).status.success() {
+        assert!(std::time::Instant::now() < until, "it is still known");
+    }
+    assert_eq!(server.mail("alice").len(), 1, "but it is where it was delivered to");
+}

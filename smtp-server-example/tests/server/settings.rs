@@ -93,3 +93,23 @@ fn every_default_is_shown() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("[octets]\nmessage_octets = 52428800\n"), "{text}");
 }
+
+#[test]
+fn a_name_that_no_file_system_takes_is_a_fault_of_the_settings() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("mail.toml");
+    for (user, why) in [
+        (format!("name = \"{}\"", "x".repeat(256)), "the name is the folder's"),
+        (format!("name = \"alice\"\nmailbox = \"mail/{}\"", "x".repeat(256)), "the folder is named"),
+    ] {
+        let settings = format!(
+            "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
+             [[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\n{user}\n"
+        );
+        fs::write(&file, settings).unwrap();
+        let output = run(&["serve", "--config", file.to_str().unwrap()]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{why}: {error}");
+        assert!(error.contains("more than 255 octets"), "{why}: {error}");
+    }
+}
