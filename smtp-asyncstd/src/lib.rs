@@ -24,6 +24,8 @@ pub use client::{Client, ClientConfig, Credentials, Envelope, Outcome, Pool, Ret
 pub use connection::Connection;
 pub use message::Message;
 pub use server::{Builder, Handle, Server};
+/// The core, for what has no name here: parameters, keywords, what content needs.
+pub use smtp_proto;
 pub use smtp_proto::server::{
     Answered, AuthWhen, CloseReason, Decision, Extension, Facts, Limits, Peer, Pending, ReceivedBy,
     ResetCause, ServerConfig, Step,

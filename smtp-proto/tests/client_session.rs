@@ -593,6 +593,27 @@ fn run<'a>(
 }
 
 #[test]
+fn an_outcome_is_shown_in_words() {
+    let mut talk = pipelining();
+    send(&mut talk, &["you@b.example", "them@b.example"]);
+    talk.hear(b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550-5.1.1 Nobody\r\n550 5.1.1 here\r\n354 Go\r\n");
+    talk.hear(b"250 2.0.0 Queued\r\n");
+    let bare = Outcome::NotTried(Why::BareNewline);
+    let rows = [
+        (talk.session.outcome(0), "accepted: 250 2.0.0 Queued"),
+        (talk.session.outcome(1), "refused: 550 5.1.1 Nobody / 5.1.1 here"),
+        (Outcome::Unknown, "unknown: all of it went out, and the server did not answer"),
+        (
+            bare,
+            "not tried: the content has a line end that is not CR LF, which `ClientConfig::newlines` can change",
+        ),
+    ];
+    for (outcome, words) in rows {
+        assert_eq!(outcome.to_string(), words);
+    }
+}
+
+#[test]
 fn sizes_are_bounded() {
     assert!(size_of::<ClientSession>() <= 640, "{}", size_of::<ClientSession>());
     assert!(size_of::<ClientStep<'_>>() <= 32, "{}", size_of::<ClientStep<'_>>());

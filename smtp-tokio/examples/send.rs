@@ -25,12 +25,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let outcomes = client.send(&Envelope::new(&from).to(&to), text.as_bytes()).await;
     client.quit().await;
     for (to, outcome) in to.iter().zip(&outcomes) {
-        match outcome {
-            Outcome::Accepted(reply) => println!("{to}: accepted: {reply}"),
-            Outcome::Refused(reply) => println!("{to}: refused: {reply}"),
-            Outcome::NotTried(why) => println!("{to}: not tried: {why}"),
-            Outcome::Unknown => println!("{to}: unknown: perhaps it was taken, perhaps not"),
-        }
+        println!("{to}: {outcome}");
     }
     let waits = outcomes.iter().any(|outcome| !matches!(outcome.retry(), Retry::Never));
     let all = outcomes.iter().all(Outcome::is_accepted);

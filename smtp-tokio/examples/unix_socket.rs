@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let outcomes = lmtp.send(&Envelope::new(ReversePath::Null).to(&to), &mail).await;
     lmtp.quit().await;
     for (to, outcome) in to.iter().zip(outcomes) {
-        println!("{to}: {outcome:?}");
+        println!("{to}: {outcome}");
     }
     Ok(())
 }

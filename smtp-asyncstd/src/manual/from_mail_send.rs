@@ -27,7 +27,7 @@
 //! let from: MailboxBuf = "me@example.org".parse()?;
 //! let to: [MailboxBuf; 2] = ["you@example.net".parse()?, "them@example.net".parse()?];
 //! for (to, outcome) in to.iter().zip(client.send(&Envelope::new(&from).to(&to), octets).await) {
-//!     println!("{to}: {outcome:?}, again: {:?}", outcome.retry());
+//!     println!("{to}: {outcome}, again: {:?}", outcome.retry());
 //! }
 //! client.quit().await;
 //! # Ok(())

@@ -1,10 +1,12 @@
 //! What became of a message, recipient by recipient.
 
+use core::fmt;
+
 use super::step::CloseReason;
 use crate::wire::ehlo::Keyword;
 use crate::wire::reply::ReplyBuf;
 
-/// What became of a message for one recipient.
+/// What became of a message for one recipient. Shown in words, with the server's reply or the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The server has taken responsibility (RFC 5321 §6.1): its answer to the end of the content.
@@ -47,7 +49,7 @@ pub enum Why {
         limit: u64,
     },
     /// The content has a bare CR or LF, which DATA can't carry (RFC 5321 §2.3.8).
-    #[error("the content has a bare CR or LF")]
+    #[error("the content has a line end that is not CR LF, which `ClientConfig::newlines` can change")]
     BareNewline,
     /// REQUIRETLS without TLS, or with a certificate that was not verified (RFC 8689 §4.2.1).
     #[error("the message requires verified TLS")]
@@ -112,6 +114,17 @@ impl Outcome {
         match self {
             Self::Accepted(reply) | Self::Refused(reply) => Some(reply),
             Self::NotTried(_) | Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted(reply) => write!(f, "accepted: {reply}"),
+            Self::Refused(reply) => write!(f, "refused: {reply}"),
+            Self::NotTried(why) => write!(f, "not tried: {why}"),
+            Self::Unknown => f.write_str("unknown: all of it went out, and the server did not answer"),
         }
     }
 }

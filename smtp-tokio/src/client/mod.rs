@@ -16,3 +16,5 @@ pub use smtp_proto::client::{
     TlsPolicy, Wait, Why,
 };
 pub use smtp_proto::sasl::client::Credentials;
+pub use smtp_proto::wire::content::SendNewlines;
+pub use smtp_proto::wire::params::Body;

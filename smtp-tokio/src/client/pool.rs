@@ -24,7 +24,7 @@ use super::pump::Client;
 /// let pool = Pool::to(relay).connections(20).messages_each(50).build();
 /// let from: MailboxBuf = "news@news.example".parse()?;
 /// for (to, outcome) in list.iter().zip(pool.send(&Envelope::new(&from).to(list), news).await) {
-///     println!("{to}: {outcome:?}");
+///     println!("{to}: {outcome}");
 /// }
 /// # Ok(())
 /// # }
