@@ -23,6 +23,7 @@ mod figures;
 mod filter;
 mod health;
 mod held;
+mod hint;
 mod home;
 mod in_flight;
 mod intake;

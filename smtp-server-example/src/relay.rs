@@ -10,6 +10,7 @@
 //! An answer of 5yz about the message is final; 4yz, or a host that can't be talked to, leads to the next host. What may
 //! have been taken goes to no other host. The sender stays what it was, also where an alias leads here.
 
+mod down;
 mod hosts;
 mod ledger;
 mod settings;
@@ -18,14 +19,14 @@ mod transmit;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smtp_proto::wire::ehlo::Keyword;
 use smtp_tokio::client::{CloseReason, Lease, Why};
 use smtp_tokio::{ClientConfig, Outcome as Sent};
 
 use self::hosts::{Hosts, Target};
-use self::ledger::Ledger;
+use self::ledger::{HostFailure, Ledger};
 pub(crate) use self::settings::RelaySettings;
 use self::transmit::Message;
 use crate::dns::{Lookup, NoRoute, Router};
@@ -95,22 +96,35 @@ impl<'a> Attempt<'a> {
         let mut to = self.ledger.pending(target.family());
         self.fruitless = 0;
         while !to.is_empty() {
+            if let Some(why) = hosts.down(target) {
+                self.not_reached(&why);
+                return self.ledger.host_failed(target.family(), &HostFailure::Away(why));
+            }
             let began = Instant::now();
             let connected = hosts.connect(target).await;
-            *self.report.delays.connect.get_or_insert_default() += began.elapsed();
+            let mut took = began.elapsed();
+            if let Some(tls) = connected.as_ref().ok().and_then(handshake) {
+                took = took.saturating_sub(tls);
+                *self.report.delays.tls.get_or_insert_default() += tls;
+            }
+            *self.report.delays.connect.get_or_insert_default() += took;
             self.talks_to(target);
             let lease = match connected {
                 Ok(lease) => lease,
                 Err(failure) => {
-                    if !self.reached {
-                        self.report.reach = Reach::Unreachable(failure.said().text.clone());
-                    }
+                    self.not_reached(failure.said());
                     return self.ledger.host_failed(target.family(), &failure);
                 }
             };
             let again = self.send(lease, target, &to, elsewhere).await;
             self.fruitless += usize::from(again.len() == to.len());
             to = again;
+        }
+    }
+
+    fn not_reached(&mut self, why: &Said) {
+        if !self.reached {
+            self.report.reach = Reach::Unreachable(why.text.clone());
         }
     }
 
@@ -144,7 +158,11 @@ impl<'a> Attempt<'a> {
         };
         let began = Instant::now();
         let sent = message.transmit(&mut lease, &to).await;
-        *self.report.delays.data.get_or_insert_default() += began.elapsed();
+        *self.report.delays.data.get_or_insert_default() +=
+            began.elapsed().saturating_sub(sent.dot.unwrap_or_default());
+        if let Some(dot) = sent.dot {
+            *self.report.delays.dot.get_or_insert_default() += dot;
+        }
         self.report.phase = sent.phase.map(str::to_owned).or(self.report.phase.take());
         self.report.transcript = Some(sent.transcript);
         let mut again = Vec::new();
@@ -175,6 +193,11 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// How long the handshake of a connection took that is new.
+fn handshake(lease: &Lease) -> Option<Duration> {
+    lease.handshake_time().filter(|_| !lease.is_reused())
+}
+
 const fn is_limited(sent: &Sent) -> bool {
     matches!(sent, Sent::NotTried(Why::Limits))
 }
@@ -203,6 +226,10 @@ fn nowhere(job: &Job, no_route: &NoRoute) -> Report {
 impl<L: Lookup + 'static> Transport for Relay<L> {
     fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
         Box::pin(async move { self.deliver_all(&job).await })
+    }
+
+    fn ask_again(&self) {
+        self.hosts.forget_down();
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

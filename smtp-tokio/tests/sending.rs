@@ -72,6 +72,7 @@ async fn credentials_go_out_under_verified_tls_only() {
     let client = connect.connect().await.unwrap();
     assert!(client.session().is_verified());
     assert!(client.session().tls().is_some_and(|tls| tls.protocol == "TLSv1.3"));
+    assert!(client.handshake_time().is_some_and(|took| took > Duration::ZERO));
     assert!(client.session().auth_outcome().is_some_and(|outcome| outcome.is_ok()));
     client.quit().await;
 }

@@ -328,6 +328,13 @@ pub(super) const KEYS: &[Key] = &[
          within one.",
     ),
     key(
+        "relay.dead_host_seconds",
+        "seconds",
+        "How long an address that could not be reached is passed over, for all domains that it serves; then one message \
+         asks it, and the others go on passing it over. A minute's mail would wait for connect_seconds else, message by \
+         message. 0: each message asks.",
+    ),
+    key(
         "relay.answer_seconds",
         "seconds",
         "How long a host may take for its greeting and each answer. 300: RFC 5321 §4.5.3.2 asks for 5 minutes; DATA \

@@ -88,6 +88,7 @@ fn together(ours: Report, theirs: Report) -> Report {
     let mut outcomes = theirs.outcomes;
     ours.outcomes.into_iter().for_each(|(id, outcome)| add(&mut outcomes, id, outcome));
     let reach = if theirs.reach == Reach::Reached { ours.reach } else { theirs.reach };
+    // Both are written at the same time, and the one with another process takes longer.
     Report { outcomes, reach, transcript: ours.transcript, ..theirs }
 }
 

@@ -7,9 +7,9 @@ use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use smtp_proto::client::Why;
+use smtp_proto::client::{Attempts, Why};
 use smtp_proto::wire::params::Body;
 use smtp_tokio::client::{Connect, ConnectError};
 use smtp_tokio::{Client, ClientConfig, Envelope, MailboxBuf, Outcome as Sent, Pool, ReversePath};
@@ -19,7 +19,7 @@ use super::home::{Home, Homes, add};
 use super::loops;
 use super::model::{BodyType, Job, Place as BodyPlace, RcptId};
 use super::spool::Spool;
-use super::transport::{Outcome, Reach, Report, Said, Transport};
+use super::transport::{Delays, Outcome, Reach, Report, Said, Transport};
 use crate::store::Disk;
 
 /// How long the server may take to answer a connection: it is near.
@@ -93,21 +93,17 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         // Not as late as it could be: the pool sends the final dot by itself.
         job.flight.before_dot();
         let sent = match &seen.whole {
-            Some(whole) => match pool.send(&envelope.rewinds(), whole).await {
-                outcomes if outcomes.iter().all(is_without_connection) => Err(pool.last_failure()),
-                outcomes => Ok(outcomes),
-            },
+            Some(whole) => send(&pool, &envelope.rewinds(), whole, &mut report.delays).await,
             // One that is large has its own connection: making that takes no time beside the message's.
-            None => match connect.connect().await {
-                Ok(client) => Ok(self.stream(job, client, &envelope).await),
-                Err(error) => Err(Some(Arc::new(error))),
+            None => match timed(&mut report.delays.connect, connect.connect()).await {
+                Ok(client) => Ok(timed(&mut report.delays.data, self.stream(job, client, &envelope)).await),
+                Err(error) => Err(Arc::new(error)),
             },
         };
         let outcomes: Vec<_> = match sent {
             Ok(outcomes) => outcomes.into_iter().map(outcome).collect(),
             Err(failure) => {
-                let said =
-                    failure.map_or_else(|| no_connection("451 4.4.1 No connection"), |why| unreachable(&why));
+                let said = unreachable(&failure);
                 report.reach = Reach::Unreachable(said.text.clone());
                 vec![Outcome::Later(said); to.len()]
             }
@@ -166,8 +162,41 @@ fn read<D: Disk>(spool: &Spool<D>, job: &Job) -> io::Result<FinalReader<impl Rea
     Ok(FinalReader::new(io::Cursor::new(job.prefix.clone()).chain(spool.read(&job.body)?)))
 }
 
-const fn is_without_connection(sent: &Sent) -> bool {
-    matches!(sent, Sent::NotTried(Why::NoConnection))
+/// Sends a small message as [`Pool::send`] does. An error says why there is no connection at all.
+async fn send(
+    pool: &Pool,
+    envelope: &Envelope<'_>,
+    whole: &[u8],
+    delays: &mut Delays,
+) -> Result<Vec<Sent>, Arc<ConnectError>> {
+    let (mut attempts, mut connected) = (Attempts::new(envelope), false);
+    while attempts.over().is_some() {
+        let mut lease = match timed(&mut delays.connect, pool.lease()).await {
+            Ok(lease) => lease,
+            Err(_) if connected => {
+                attempts.give_up();
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        connected = true;
+        let to = attempts.recipients(envelope);
+        let outcomes = timed(&mut delays.data, lease.send(&envelope.to(&to), whole)).await;
+        if lease.is_reused() || lease.session().transactions() > 1 {
+            attempts.settle_used(outcomes);
+        } else {
+            attempts.settle(outcomes);
+        }
+        lease.give_back();
+    }
+    Ok(attempts.into_outcomes())
+}
+
+async fn timed<T>(sum: &mut Option<Duration>, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let done = work.await;
+    *sum.get_or_insert_default() += began.elapsed();
+    done
 }
 
 fn no_connection(text: impl Into<String>) -> Said {

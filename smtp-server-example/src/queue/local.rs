@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::content::{FinalContent, SLICE};
 use super::home::{Home, Homes};
@@ -36,7 +37,7 @@ impl<D: Disk, H: Homes> Local<D, H> {
     /// Delivers to each recipient by itself: what fails for one does not keep it from the others. Blocks.
     fn deliver_all(&self, job: &Job) -> Report {
         let mut report = Report { reach: Reach::Reached, phase: Some("mailbox".into()), ..Report::default() };
-        let mut places = Vec::new();
+        let (mut places, began) = (Vec::new(), Instant::now());
         for rcpt in &job.rcpts {
             let outcome = match self.deliver_one(job, rcpt) {
                 Ok(Ok(receipt)) => {
@@ -48,6 +49,7 @@ impl<D: Disk, H: Homes> Local<D, H> {
             };
             report.outcomes.push((rcpt.id, outcome));
         }
+        report.delays.data = Some(began.elapsed());
         report.transcript = (!places.is_empty()).then(|| places.join(" "));
         report
     }

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::dsn::Returned;
+use super::hint;
 use super::in_flight::InFlight;
 use super::intake::Intake;
 use super::lock::Lock;
@@ -220,7 +221,7 @@ impl Runner {
             let sleep = wakes.map_or(Duration::MAX, |at| until(now, at));
             tokio::select! {
                 effect = self.events.recv() => match effect {
-                    Some(effect) => self.shared.schedule().apply(effect, Timestamp::now()),
+                    Some(effect) => self.shared.apply(&mut self.shared.schedule(), effect, Timestamp::now()),
                     None => break,
                 },
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
@@ -243,7 +244,7 @@ impl Runner {
     fn hand_out(&mut self, tasks: &mut JoinSet<()>, now: Timestamp) -> Option<Timestamp> {
         let mut schedule = self.shared.schedule();
         while let Ok(effect) = self.events.try_recv() {
-            schedule.apply(effect, now);
+            self.shared.apply(&mut schedule, effect, now);
         }
         // What can't be stored must not be delivered: it would be delivered again.
         let may_store = self.shared.writer.health().trouble().is_none();
@@ -266,6 +267,13 @@ fn until(now: Timestamp, at: Timestamp) -> Duration {
 impl Shared {
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, schedule: &mut Schedule, effect: Effect, now: Timestamp) {
+        if !effect.opened.is_empty() {
+            self.with.remote.ask_again();
+        }
+        schedule.apply(effect, now);
     }
 
     fn forget(self: &Arc<Self>, now: Timestamp) {
@@ -338,10 +346,8 @@ impl Shared {
             None => self.carry(&job).await,
         };
         let now = Timestamp::now();
-        if !job.route.is_local() {
-            report.delays.wait = Some(until(turn.due, began));
-            report.delays.total = Some(until(turn.due, now));
-        }
+        report.delays.wait = Some(until(turn.due, began));
+        report.delays.total = Some(until(turn.due, now));
         let route = self.schedule().reach(&job.route, &report.reach, now);
         let ids = &self.with.ids;
         let settlement = settle(
@@ -457,8 +463,11 @@ impl Shared {
                 .maybe("wait", report.delays.wait.map(seconds))
                 .maybe("dns", report.delays.dns.map(seconds))
                 .maybe("connect", report.delays.connect.map(seconds))
+                .maybe("handshake", report.delays.tls.map(seconds))
                 .maybe("data", report.delays.data.map(seconds))
-                .maybe("total", report.delays.total.map(seconds));
+                .maybe("dot", report.delays.dot.map(seconds))
+                .maybe("total", report.delays.total.map(seconds))
+                .maybe("hint", hint::of(report, rcpt.id));
         }
         for notice in &settlement.notices {
             let to = notice.deliveries.iter().flat_map(|delivery| &delivery.rcpts).map(|rcpt| &rcpt.address);

@@ -19,6 +19,9 @@ pub(crate) trait Transport: Send + Sync + 'static {
     /// [`Outcome::Later`].
     fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>>;
 
+    /// The operator wants what waits to be tried: what is known of destinations that are down counts no more.
+    fn ask_again(&self) {}
+
     /// Lets go of what was kept for the next delivery: there is none.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {})
@@ -47,10 +50,14 @@ pub(crate) struct Delays {
     pub(crate) wait: Option<Duration>,
     /// Until the hosts were known.
     pub(crate) dns: Option<Duration>,
-    /// Until a message could be sent: connection, greeting, TLS.
+    /// Until a message could be sent: connection, greeting, EHLO; without the handshake.
     pub(crate) connect: Option<Duration>,
-    /// From MAIL to the last answer.
+    /// TLS handshakes.
+    pub(crate) tls: Option<Duration>,
+    /// From MAIL to the final dot; for a mailbox of ours, writing it.
     pub(crate) data: Option<Duration>,
+    /// Waiting for the answer to the final dot, where that is known by itself.
+    pub(crate) dot: Option<Duration>,
     /// All of it.
     pub(crate) total: Option<Duration>,
 }

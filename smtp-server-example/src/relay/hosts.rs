@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use smtp_tokio::client::{CloseReason, ConnectError, Lease, Wait};
 use smtp_tokio::{Client, ClientConfig, Pool, ReplyBuf, TlsPolicy};
+use tokio::time::Instant;
 
+use super::down::Down;
 use super::ledger::{Family, HostFailure};
 use super::settings::{MxTls, RelaySettings};
 use crate::dns::Route;
@@ -39,6 +41,7 @@ pub(super) struct Hosts {
     config: Arc<ClientConfig>,
     settings: RelaySettings,
     pools: Mutex<HashMap<Target, Pool>>,
+    down: Down,
 }
 
 impl Hosts {
@@ -52,7 +55,8 @@ impl Hosts {
             waits.data_block = waits.data_block.min(answer);
             waits.data_end = Duration::from_secs(settings.final_answer_seconds);
         });
-        Self { config: Arc::new(config), settings, pools: Mutex::default() }
+        let down = Down::new(Duration::from_secs(settings.dead_host_seconds));
+        Self { config: Arc::new(config), settings, pools: Mutex::default(), down }
     }
 
     /// The addresses of a route, in the order in which they are tried. Those of a family that we have no address to send
@@ -86,8 +90,28 @@ impl Hosts {
         self.settings.source_addresses.iter().copied().find(|from| from.is_ipv4() == to.is_ipv4())
     }
 
-    /// A connection to an address. Where TLS is for the asking and breaks, a new one in clear (RFC 7435).
+    /// Why an address is not to be asked now, where it could not be reached lately.
+    pub(super) fn down(&self, target: &Target) -> Option<Said> {
+        self.down.why(target.address, Instant::now())
+    }
+
+    /// Has each address asked again.
+    pub(super) fn forget_down(&self) {
+        self.down.forget();
+    }
+
+    /// A connection to an address, and a note whether there is somebody.
     pub(super) async fn connect(&self, target: &Target) -> Result<Lease, HostFailure> {
+        let connected = self.connect_to(target).await;
+        match &connected {
+            Err(HostFailure::Away(why)) => self.down.failed(target.address, why, Instant::now()),
+            _ => self.down.reached(target.address),
+        }
+        connected
+    }
+
+    /// A connection to an address. Where TLS is for the asking and breaks, a new one in clear (RFC 7435).
+    async fn connect_to(&self, target: &Target) -> Result<Lease, HostFailure> {
         match self.pool(target).lease().await {
             Err(error) if target.tls == TlsPolicy::Opportunistic && is_of_tls(&error) => {
                 let clear = Target { tls: TlsPolicy::None, ..target.clone() };
@@ -155,8 +179,12 @@ fn failure(error: &ConnectError) -> HostFailure {
     };
     match error {
         ConnectError::Closed { reason, reply: Some(reply) } if !reply.is_positive() => said(*reason, reply),
-        ConnectError::Unreachable { address, source } => {
-            ours((4, 4, 1), format!("No connection to {address}: {source}"))
+        ConnectError::Unreachable { address, source } => HostFailure::Away(Said::ours(
+            (4, 4, 1),
+            format!("451 4.4.1 No connection to {address}: {source}"),
+        )),
+        ConnectError::Closed { reason: CloseReason::Timeout(Wait::Greeting), .. } => {
+            HostFailure::Away(Said::ours((4, 4, 2), format!("451 4.4.2 {error}")))
         }
         ConnectError::NoStartTls(_) | ConnectError::StartTlsRefused(_) => {
             ours((4, 7, 4), format!("TLS is required: {error}"))

@@ -77,7 +77,7 @@ impl Ledger {
         for at in self.pending(family) {
             let entry = &mut self.0[at];
             match failure {
-                HostFailure::Now(said) => entry.softly(said.clone()),
+                HostFailure::Now(said) | HostFailure::Away(said) => entry.softly(said.clone()),
                 HostFailure::Always(said) => entry.hardly(said.clone()),
                 HostFailure::NoMail(said) => entry.settled = Some(Outcome::Refused(said.clone())),
             }
@@ -121,6 +121,8 @@ impl Entry {
 pub(super) enum HostFailure {
     /// It may pass.
     Now(Said),
+    /// It may pass, and nobody is there now.
+    Away(Said),
     /// It won't, at this host.
     Always(Said),
     /// The domain takes no mail at all (RFC 7504 §4).
@@ -130,7 +132,7 @@ pub(super) enum HostFailure {
 impl HostFailure {
     pub(super) const fn said(&self) -> &Said {
         match self {
-            Self::Now(said) | Self::Always(said) | Self::NoMail(said) => said,
+            Self::Now(said) | Self::Away(said) | Self::Always(said) | Self::NoMail(said) => said,
         }
     }
 }
@@ -139,3 +141,7 @@ impl HostFailure {
 const fn is_about_the_host(why: Why) -> bool {
     matches!(why, Why::Unsupported(_) | Why::NotUnderTls | Why::TooBig { .. })
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ pub(crate) struct RelaySettings {
     pub(crate) messages_per_connection: u32,
     pub(crate) idle_seconds: u64,
     pub(crate) connect_seconds: u64,
+    pub(crate) dead_host_seconds: u64,
     pub(crate) answer_seconds: u64,
     pub(crate) final_answer_seconds: u64,
 }
@@ -35,6 +36,7 @@ impl Default for RelaySettings {
             messages_per_connection: 100,
             idle_seconds: 30,
             connect_seconds: 30,
+            dead_host_seconds: 60,
             answer_seconds: 300,
             final_answer_seconds: 600,
         }

@@ -66,7 +66,8 @@ impl Lookup for Zone {
 struct World {
     relay: Relay<Zone>,
     hosts: Vec<Host>,
-    _clock: Clock,
+    clock: Clock,
+    port: u16,
     _folder: TempDir,
 }
 
@@ -104,8 +105,8 @@ impl World {
         let router = Router::new(Zone(zone.collect()), router);
         let folder = TempDir::new().unwrap();
         let spool = Spool::new(Arc::new(RealDisk), folder.path().to_owned());
-        let config = ClientConfig::new("us.example").unwrap();
-        Self { relay: Relay::new(router, config, settings, spool), hosts, _clock: clock, _folder: folder }
+        let (config, port) = (ClientConfig::new("us.example").unwrap(), settings.port);
+        Self { relay: Relay::new(router, config, settings, spool), hosts, clock, port, _folder: folder }
     }
 
     /// One host at one address.
@@ -123,7 +124,7 @@ fn usual(_: &Heard<'_>) -> Act {
 }
 
 /// A message to these, of this content.
-fn job_of(to: &[&str], content: &[u8]) -> Job {
+pub(super) fn job_of(to: &[&str], content: &[u8]) -> Job {
     let rcpt = |(at, address): (usize, &&str)| Rcpt {
         id: RcptId(at as i64),
         address: (*address).to_owned(),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use smtp_proto::limits;
 use smtp_proto::wire::ehlo::Keyword;
@@ -17,7 +18,7 @@ use crate::store::RealDisk;
 const TRANSCRIPT: usize = 2_048;
 
 /// What went over a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Transmitted {
     /// In the order of the recipients.
     pub(super) outcomes: Vec<Sent>,
@@ -25,8 +26,19 @@ pub(super) struct Transmitted {
     pub(super) phase: Option<&'static str>,
     /// What the host said, and to what.
     pub(super) transcript: String,
+    /// How long the answers to final dots took, or how long they were waited for.
+    pub(super) dot: Option<Duration>,
     /// The message could not be read to its end, and so has not got one.
     pub(super) unreadable: Option<io::Error>,
+}
+
+impl Transmitted {
+    /// Whatever ends the wait for the answer to a final dot.
+    fn answered(&mut self, dotted: Option<Instant>) {
+        if let Some(dotted) = dotted {
+            *self.dot.get_or_insert_default() += dotted.elapsed();
+        }
+    }
 }
 
 /// A message to be sent.
@@ -76,9 +88,8 @@ impl Message {
     }
 
     async fn converse(&self, client: &mut Client, envelope: &Envelope<'_>) -> Transmitted {
-        let mut done =
-            Transmitted { outcomes: Vec::new(), phase: None, transcript: String::new(), unreadable: None };
-        let mut begun = false;
+        let mut done = Transmitted::default();
+        let (mut begun, mut dotted) = (false, None::<Instant>);
         let mut content = Content::default();
         while let Ok(Some(step)) = client.next().await {
             match step {
@@ -91,6 +102,7 @@ impl Message {
                 }
                 ClientStep::Ready(_) | ClientStep::Close(_) => break,
                 ClientStep::Reply { to, reply } => {
+                    done.answered(dotted.take());
                     done.phase = Some(phase(to));
                     note(&mut done.transcript, to, &reply.to_string());
                 }
@@ -105,11 +117,13 @@ impl Message {
                     if content.is_over {
                         self.job.flight.before_dot();
                         body.finish();
+                        dotted = Some(Instant::now());
                     }
                 }
                 _ => {}
             }
         }
+        done.answered(dotted);
         done.outcomes = client.session().outcomes().collect();
         if !begun {
             let reason = client.session().close_reason().unwrap_or(smtp_tokio::client::CloseReason::Idle);

@@ -32,6 +32,8 @@ mod peers;
 mod pressure;
 mod queue;
 mod relay;
+mod relay_faults;
+mod relay_tls;
 mod reload;
 mod reports;
 mod scanners;

@@ -9,7 +9,7 @@ use crate::login::base64;
 use crate::neighbours::{Neighbour, knot};
 
 /// Domains whose mail is taken on 127.0.0.2.
-const ZONE: &str = "
+pub(crate) const ZONE: &str = "
 mx         A 127.0.0.2
 nobody     A 127.0.0.9
 one        MX 10 mx
@@ -21,7 +21,7 @@ us         A 127.0.0.1
 ";
 
 /// The foreign side: a server of ours for these domains on 127.0.0.2.
-fn foreign(folder: &Path, more: &str) -> Server {
+pub(crate) fn foreign(folder: &Path, more: &str) -> Server {
     Server::serve(
         folder,
         &format!(
@@ -32,7 +32,7 @@ fn foreign(folder: &Path, more: &str) -> Server {
 }
 
 /// Our side: alice logs in, in clear, and mail leaves for `port`.
-fn ours(folder: &Path, dns: &Neighbour, port: u16, more: &str) -> Server {
+pub(crate) fn ours(folder: &Path, dns: &Neighbour, port: u16, more: &str) -> Server {
     let settings = format!(
         "hostname = \"us.t.example\"\ndomains = [\"us.example\"]\ndata = \"mail\"\n\
          [dns]\nservers = [\"{}\"]\n[auth]\nallow_insecure_auth = true\nargon2_memory_kib = 64\nargon2_passes = 1\n\
@@ -47,7 +47,7 @@ fn ours(folder: &Path, dns: &Neighbour, port: u16, more: &str) -> Server {
     server
 }
 
-fn alice(server: &Server) -> Client {
+pub(crate) fn alice(server: &Server) -> Client {
     let mut client = server.connect_to("submission");
     client.say_all(&["EHLO client.example", &format!("AUTH PLAIN {}", base64("\0alice\0word"))]);
     client
@@ -57,7 +57,7 @@ const MESSAGE: &[u8] = b"From: alice@us.example\r\nDate: Tue, 05 May 2026 09:03:
     Message-ID: <1@us.example>\r\nSubject: hello\r\n\r\n.a line with a dot\r\n";
 
 /// Submits the message to these; the replies to RCPT and to the dot.
-fn submit(client: &mut Client, to: &[&str]) -> Vec<String> {
+pub(crate) fn submit(client: &mut Client, to: &[&str]) -> Vec<String> {
     client.say_all(&["MAIL FROM:<alice@us.example>"]);
     let mut replies: Vec<_> = to.iter().map(|to| client.say(&format!("RCPT TO:<{to}>"))).collect();
     client.say_all(&["DATA"]);

@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use smtp_proto::bytes::Buf;
 use smtp_proto::client::{Certificate, ClientConfig, ClientSession, ClientStep, Need, TlsInfo};
@@ -46,6 +47,7 @@ pub struct Client<S = Socket> {
     origin: Instant,
     /// Octets were given to the stream that it may still hold.
     unflushed: bool,
+    handshake: Option<Duration>,
     pub(super) recorder: Recorder,
     pub(super) observer: Observer,
     #[cfg(feature = "tls")]
@@ -74,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             used: 0,
             origin,
             unflushed: false,
+            handshake: None,
             recorder: Recorder::off(),
             observer: Observer::new(),
             #[cfg(feature = "tls")]
@@ -145,6 +148,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     #[must_use]
     pub fn extensions(&self) -> Option<&Extensions> {
         self.session.extensions()
+    }
+
+    /// How long the TLS handshake took, for whoever wants to know where the time goes; `None` where this connection made
+    /// none.
+    #[must_use]
+    pub const fn handshake_time(&self) -> Option<Duration> {
+        self.handshake
     }
 
     /// The next step; `None` once the session is over.
@@ -261,10 +271,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let Some(tls) = &mut self.tls else { return Err(no_tls()) };
         let until =
             self.session.deadline().map_or_else(far_future, |deadline| instant(self.origin, deadline));
-        let stream = &mut self.stream;
+        let (stream, began) = (&mut self.stream, Instant::now());
         let handshake = poll_fn(|cx| stream.poll_connect(&tls.config, &tls.name, cx));
         match timeout_at(until, handshake).await {
             Ok(Ok(info)) => {
+                self.handshake = Some(began.elapsed());
                 self.recorder.note(format_args!("{} with {}", info.protocol, info.cipher));
                 self.observer.encrypted(&info, tls.certificate);
                 let mut plaintext = self.buffer.input();

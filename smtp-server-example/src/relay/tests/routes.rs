@@ -142,3 +142,37 @@ async fn hosts_of_equal_preference_share_the_mail() {
     // Less than 5 of 40 by chance: once in a million runs.
     assert!(got.iter().all(|count| *count >= 5), "{got:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_down_is_asked_by_one_message_a_minute_and_the_others_go_on_at_once() {
+    let mx: [&[_]; 2] = [&[("127.0.0.2", Some(deaf as Script))], &[("127.0.0.3", Some(usual))]];
+    let world = World::new(&[(10, mx[0]), (20, mx[1])], |_| {}).await;
+    let mut waited = Vec::new();
+    for pause in [0, 0, 59, 1, 0] {
+        tokio::time::advance(Duration::from_secs(pause)).await;
+        let began = tokio::time::Instant::now();
+        assert_eq!(fate(&world.deliver(job()).await), "relayed 250 2.0.0 Taken");
+        waited.push(began.elapsed().as_secs());
+    }
+    assert_eq!(waited, [300, 0, 0, 300, 0], "the time that a greeting may take");
+    assert_eq!(world.hosts[0].connections(), 2);
+    assert_eq!(world.hosts[1].messages().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_back_is_known_again_and_the_operator_need_not_wait_for_that() {
+    let mx: &[_] = &[("127.0.0.2", None)];
+    let world = World::new(&[(10, mx)], |_| {}).await;
+    let first = fate(&world.deliver(job()).await);
+    assert!(first.starts_with("later 4.4.1 451 4.4.1 No connection to 127.0.0.2:"), "{first}");
+    let report = world.deliver(job()).await;
+    assert!(fate(&report).ends_with(" (0 s ago, not asked again so soon)"), "{}", fate(&report));
+    assert!(matches!(report.reach, Reach::Unreachable(_)), "others of its domain need not try");
+    assert_eq!((report.ip, report.delays.connect), (None, None), "it was not asked");
+    let socket = tokio::net::TcpListener::bind(("127.0.0.2", world.port)).await.unwrap();
+    let host = Host::start(socket, usual, &world.clock);
+    assert!(fate(&world.deliver(job()).await).starts_with("later "), "nobody looks");
+    world.relay.ask_again();
+    assert_eq!(fate(&world.deliver(job()).await), "relayed 250 2.0.0 Taken");
+    assert_eq!(host.connections(), 1);
+}
