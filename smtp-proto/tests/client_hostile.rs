@@ -2,14 +2,21 @@
 //! downgrades, replies without end. Single odd replies are in `client_quirks.rs`.
 #![cfg(feature = "testing")]
 
+use std::time::Duration;
+
 use allocation_counter::measure;
-use smtp_proto::client::{CloseReason, Sent};
+use smtp_proto::client::{Certificate, ClientConfig, ClientSession, CloseReason, Sent, TlsInfo};
 use smtp_proto::limits;
 use smtp_proto::sasl::Mechanism;
 use smtp_proto::sasl::client::{Credentials, Failure};
 use smtp_proto::testing::{Letter, Talk, Task, oracle};
 use smtp_proto::trace::Transcript;
+#[cfg(feature = "scram")]
+use smtp_proto::wire::base64::{self, Base64};
+use smtp_proto::wire::command::Command;
 use smtp_proto::wire::content::{BareNewlines, SendNewlines};
+use smtp_proto::wire::params::{MailParamsBuf, RcptParamsBuf};
+use smtp_proto::{MailboxBuf, ReversePath, Time};
 
 #[path = "support/client.rs"]
 mod support;
@@ -101,6 +108,34 @@ fn no_identity_ends_the_line_of_its_exchange() {
     assert_eq!(talk.said(), "", "NUL would make another field of it: {:?}", talk.events);
 }
 
+/// What would end a line, a command or a field, wherever it stands.
+const ENDS: [&str; 4] = ["\r\nRSET", "\n", "\r", "\0"];
+
+#[test]
+fn no_value_that_an_application_makes_holds_the_end_of_a_line() {
+    for end in ENDS {
+        let name = format!("a{end}b.example");
+        let why = name.escape_debug();
+        assert!(ClientConfig::new(&name).is_err(), "EHLO {why}");
+        assert!(ClientConfig::lmtp(&name).is_err(), "LHLO {why}");
+        assert!(format!("a@{name}").parse::<MailboxBuf>().is_err(), "an address {why}");
+        assert!(format!("\"{name}\"@b.example").parse::<MailboxBuf>().is_err(), "a quoted address {why}");
+        assert!(ReversePath::parse(format!("<a@{name}>").as_bytes()).is_err(), "a path {why}");
+        assert!(Command::parse(format!("VRFY {name}").as_bytes()).is_err(), "an argument {why}");
+        assert!(MailParamsBuf::new().set("X-ANY", Some(&name)).is_err(), "a parameter's value {why}");
+        assert!(MailParamsBuf::new().set(&name, None).is_err(), "a parameter's name {why}");
+        assert!(RcptParamsBuf::new().orcpt(&name, "a@b.example").is_err(), "an address type {why}");
+        // What is written in xtext may be anything that RFC 3461 §4 lets into it, and ends nothing.
+        let written = [
+            MailParamsBuf::new().envid(&name).map(|params| params.as_str().to_owned()),
+            RcptParamsBuf::new().orcpt("rfc822", &name).map(|params| params.as_str().to_owned()),
+        ];
+        for params in written.into_iter().flatten() {
+            assert!(params.bytes().all(|octet| matches!(octet, b' '..=b'~')), "{params:?}");
+        }
+    }
+}
+
 #[test]
 fn replies_show_without_what_would_steer_a_terminal_or_forge_a_log() {
     let mut talk = pipelining();
@@ -133,6 +168,39 @@ fn an_offer_of_tls_that_is_stripped_is_an_error_and_nothing_is_sent() {
         assert_eq!((talk.said().as_str(), talk.session.tls()), ("", None), "{why}");
         assert!(talk.events.contains(&format!("error {error}")), "{why}: {:?}", talk.events);
     }
+}
+
+#[test]
+fn whatever_a_server_says_behind_its_220_is_injected() {
+    for behind in [&b"\r\n"[..], b"2", b"\0", b"250 mx\r\n250-AUTH PLAIN\r\n", b"220 go\r\n", b"\x16\x03\x03"]
+    {
+        let mut talk = greeted_with(config(), b"250-mx\r\n250 STARTTLS\r\n");
+        talk.then(Task::StartTls);
+        talk.go();
+        talk.sent.clear();
+        talk.hear(&[b"220 go\r\n", behind].concat());
+        assert_eq!(talk.close(), Some(CloseReason::Injection), "{}", behind.escape_ascii());
+        assert_eq!((talk.said().as_str(), talk.session.tls()), ("", None), "{}", behind.escape_ascii());
+        let text = talk.close().unwrap().to_string();
+        assert!(text.contains("injected"), "{text}");
+    }
+}
+
+#[test]
+fn a_login_is_not_carried_into_tls() {
+    let offer = b"250-mx\r\n250-STARTTLS\r\n250-SIZE 5\r\n250 AUTH LOGIN\r\n";
+    let mut talk = greeted_with(config(), offer);
+    talk.then(Task::StartTls);
+    talk.go();
+    talk.hear(b"220 go\r\n");
+    assert!(talk.session.extensions().is_none(), "the offer of before counts no longer");
+    talk.said();
+    talk.hear(b"250-mx\r\n250 AUTH PLAIN\r\n");
+    log_in(&mut talk);
+    assert!(talk.said().starts_with("AUTH PLAIN "), "what is offered under TLS is used");
+    send(&mut talk, &["you@b.example"]);
+    talk.hear(b"235 in\r\n");
+    assert!(talk.said().starts_with("MAIL"), "the size of before is forgotten");
 }
 
 #[test]
@@ -177,6 +245,64 @@ fn the_strongest_mechanism_is_used_and_nothing_weaker_follows_a_failure() {
         talk.hear(said);
         let further = talk.said();
         assert!(matches!(further.as_str(), "" | "*\r\n"), "{further}");
+    }
+}
+
+/// A server under TLS that offers these mechanisms, and the first thing that was said to it.
+fn under_tls(certificate: Certificate, mechanisms: &str) -> (Talk, String) {
+    let session = ClientSession::over_tls(config(), TlsInfo::default(), certificate, Time::ZERO);
+    let mut talk = Talk::of(session);
+    talk.hear(b"220 mx\r\n");
+    talk.hear(format!("250-mx\r\n250 AUTH {mechanisms}\r\n").as_bytes());
+    talk.sent.clear();
+    log_in(&mut talk);
+    let said = talk.said();
+    (talk, said)
+}
+
+#[test]
+fn nothing_of_the_credentials_goes_to_a_server_that_is_not_verified() {
+    for mechanisms in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS SCRAM-SHA-256"] {
+        let (talk, said) = under_tls(Certificate::Unverified, mechanisms);
+        assert_eq!(said, "", "{mechanisms}: {:?}", talk.events);
+    }
+    let (_, said) = under_tls(Certificate::Verified, "PLAIN");
+    assert!(said.starts_with("AUTH PLAIN "), "{said}");
+}
+
+/// What a SCRAM server says first, made from our nonce; what fails; why.
+#[cfg(feature = "scram")]
+type First = (fn(&str) -> String, Failure, &'static str);
+
+#[cfg(feature = "scram")]
+const FIRSTS: &[First] = &[
+    (|_| "r=another,s=c2FsdA==,i=4096".into(), Failure::Nonce, "another nonce"),
+    (|ours| format!("r={ours},s=c2FsdA==,i=4096"), Failure::Nonce, "nothing of its own"),
+    (|ours| format!("r={},s=c2FsdA==,i=4096", &ours[..ours.len() - 1]), Failure::Nonce, "cut"),
+    (|ours| format!("r=x{ours}y,s=c2FsdA==,i=4096"), Failure::Nonce, "put before ours"),
+    (|ours| format!("r={ours}y,s=c2FsdA==,i=1"), Failure::Iterations(1), "quick to guess from"),
+    (|ours| format!("r={ours}y,s=c2FsdA==,i=4095"), Failure::Iterations(4_095), "below the least"),
+    (|ours| format!("r={ours}y,s=c2FsdA==,i=1000001"), Failure::Iterations(1_000_001), "busy for long"),
+    (|ours| format!("r={ours}y,s=c2FsdA==,i=4294967296"), Failure::Iterations(1 << 32), "beyond 32 bits"),
+    (|ours| format!("r={ours}y,s=c2FsdA==,i=-1"), Failure::Malformed, "no number"),
+    (|ours| format!("r={ours}y,s=!,i=4096"), Failure::Malformed, "no salt"),
+    (|ours| format!("m=x,r={ours}y,s=c2FsdA==,i=4096"), Failure::Extension, "RFC 5802 §5.1: m= must fail"),
+];
+
+#[cfg(feature = "scram")]
+#[test]
+fn a_scram_server_that_cheats_gets_no_proof() {
+    for (first, failure, why) in FIRSTS {
+        let (mut talk, said) = under_tls(Certificate::Verified, "SCRAM-SHA-256");
+        let initial = said.trim_end().rsplit(' ').next().unwrap();
+        let initial = Base64::parse(initial.as_bytes()).unwrap().decode();
+        let initial = String::from_utf8(initial).unwrap();
+        let (_, nonce) = initial.split_once("r=").unwrap();
+        talk.hear(&[b"334 ", base64::encoded(first(nonce).as_bytes()).as_slice(), b"\r\n"].concat());
+        assert_eq!(talk.said(), "*\r\n", "{why}");
+        talk.hear(b"501 cancelled\r\n");
+        assert_eq!(talk.session.auth_outcome(), Some(Err(*failure)), "{why}");
+        assert_eq!(talk.close(), None, "{why}");
     }
 }
 
@@ -353,6 +479,43 @@ fn replies_without_end_end_the_session_and_hold_no_memory() {
             assert!(heard <= 2 * limits::REPLY_OCTETS, "{why}, {place}: {heard} octets");
             assert!(info.bytes_max < MOST_HELD, "{why}, {place}: {} octets held", info.bytes_max);
         }
+    }
+}
+
+#[test]
+fn a_server_that_drips_gains_no_time_wherever_it_does() {
+    let places: [(&[&[u8]], Option<Task>, &str); 7] = [
+        (&[], None, "greeting"),
+        (&[b"220 mx\r\n"], None, "EHLO"),
+        (&[], Some(Task::StartTls), "STARTTLS"),
+        (&[], Some(Task::Auth(Credentials::password("tim", SECRET))), "AUTH"),
+        (&[], Some(Task::Send(letter(&["you@b.example"]))), "MAIL"),
+        (&[b"250 Ok\r\n250 Ok\r\n"], Some(Task::Send(letter(&["you@b.example"]))), "DATA"),
+        (&[b"250 Ok\r\n250 Ok\r\n354 Go\r\n"], Some(Task::Send(letter(&["you@b.example"]))), "the dot"),
+    ];
+    for (heard, task, place) in places {
+        let mut talk = match task {
+            None => Talk::new(config()),
+            Some(task) => {
+                let offer = b"250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n";
+                let mut talk = greeted_with(config().insecure_credentials(), offer);
+                talk.then(task);
+                talk
+            }
+        };
+        heard.iter().for_each(|reply| talk.hear(reply));
+        let mut waited = 0;
+        for octet in b"250-".iter().chain([b'x'; 100].iter()) {
+            talk.hear(&[*octet]);
+            talk.advance(Duration::from_secs(20));
+            waited += 20;
+            if talk.close().is_some() {
+                break;
+            }
+        }
+        let reason = talk.close();
+        assert!(matches!(reason, Some(CloseReason::Timeout(_))), "{place}: {reason:?} after {waited} s");
+        assert!(waited <= 600, "{place}: {waited} s");
     }
 }
 

@@ -77,6 +77,8 @@ pub enum ConnectError {
         failure: Failure,
         /// What the server said.
         reply: ReplyBuf,
+        /// What it had said in the exchange, as it came: JSON for tokens (RFC 7628 §3.2.2), which says what is wrong with one.
+        words: Option<Box<[u8]>>,
     },
     /// Reading or writing failed.
     #[error(transparent)]

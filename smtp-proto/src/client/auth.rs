@@ -99,6 +99,13 @@ impl ClientSession {
         }
     }
 
+    /// What the server said of the last AUTH before its reply: JSON for tokens (RFC 7628 §3.2.2), `e=` and a word for SCRAM
+    /// (RFC 5802 §7). `None` where it said nothing of the kind. It is the server's, and unchecked.
+    #[must_use]
+    pub fn auth_words(&self) -> Option<&[u8]> {
+        self.auth_words.as_deref()
+    }
+
     /// Writes AUTH with its initial response, or returns that for later where the line would be too long for it
     /// (RFC 4954 §4).
     fn say_auth(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
@@ -121,6 +128,7 @@ impl ClientSession {
 
     fn begin_auth(&mut self, login: Login) {
         self.auth = None;
+        self.auth_words = None;
         self.login = Some(alloc::boxed::Box::new(login));
         self.auth_deadline = self.now + self.config.timeouts.auth;
         self.phase = Phase::Auth;
@@ -163,6 +171,7 @@ impl ClientSession {
     fn end_auth(&mut self, code: u16) {
         self.phase = Phase::Ready;
         let Some(login) = self.login.take() else { return };
+        self.auth_words = login.exchange.as_ref().and_then(|exchange| exchange.server_said().map(Into::into));
         let ended = match (login.failure, login.exchange) {
             (Some(failure), _) => Err(failure),
             (None, Some(exchange)) => exchange.finish(code),

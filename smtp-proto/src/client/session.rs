@@ -97,6 +97,8 @@ pub struct ClientSession {
     pub(crate) tls: Option<Box<Tls>>,
     pub(crate) login: Option<Box<Login>>,
     pub(crate) auth: Option<Result<Mechanism, Failure>>,
+    /// What the server said of the last AUTH in its exchange.
+    pub(crate) auth_words: Option<Box<[u8]>>,
     pub(crate) job: Job,
     /// A transaction that was begun command by command may be open.
     pub(crate) by_hand: bool,
@@ -138,6 +140,7 @@ impl ClientSession {
             tls: None,
             login: None,
             auth: None,
+            auth_words: None,
             job: Job::new(),
             by_hand: false,
             raw: false,

@@ -209,7 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         match self.session.auth_outcome() {
             Some(Err(failure)) => {
-                Err(ConnectError::AuthFailed { failure, reply: self.session.last_reply().clone() })
+                let (reply, words) = (self.session.last_reply().clone(), self.session.auth_words());
+                Err(ConnectError::AuthFailed { failure, reply, words: words.map(Into::into) })
             }
             Some(Ok(_)) | None => Ok(()),
         }
