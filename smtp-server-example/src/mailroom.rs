@@ -47,10 +47,15 @@ pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
     for (delivery, why) in &start.held {
         log.event("held").field("delivery", delivery).field("why", why);
     }
+    // Their hosts may get these twice.
+    for unknown in &start.unknown {
+        let event = log.event("unknown").field("id", &unknown.message);
+        event.field("delivery", unknown.delivery).field("via", &unknown.route);
+    }
     log.event("queue")
         .field("epoch", start.epoch)
         .field("waiting", start.adopted)
-        .field("unknown", start.unknown)
+        .field("unknown", start.unknown.len())
         .field("swept", opened.swept)
         .field("closed", if start.clean { "in-order" } else { "not" });
     Ok(opened)

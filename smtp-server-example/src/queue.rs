@@ -51,6 +51,8 @@ mod writer;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod power;
 
 pub(crate) use self::content::{Feed, Seen, look};
 pub(crate) use self::control::{listen, state_of_server};

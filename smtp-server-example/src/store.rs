@@ -6,6 +6,8 @@
 mod conformance;
 mod disk;
 mod maildir;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 use std::fmt;
 use std::io;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+pub(crate) use self::conformance::user as test_user;
 pub(crate) use self::disk::{Disk, RealDisk};
 pub(crate) use self::maildir::Maildirs;
 use crate::directory::User;

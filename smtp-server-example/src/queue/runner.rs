@@ -118,9 +118,10 @@ pub(crate) fn open(
     // Now that the tables know it.
     let in_flight = Arc::new(InFlight::begin_anew(folder));
     let results = Arc::new(Results::begin_anew(folder)?);
+    let spool = Spool::new(Arc::new(RealDisk), folder.join("spool"));
+    spool.prepare()?;
     // The names of the tables' files are as much worth as what is in them.
     RealDisk.sync_folder(folder)?;
-    let spool = Spool::new(Arc::new(RealDisk), folder.join("spool"));
     let swept = spool.sweep(&start.files)?;
     Ok(Some(Opened { lock, store, start, spool, swept, in_flight, results }))
 }

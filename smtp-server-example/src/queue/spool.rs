@@ -17,7 +17,8 @@ pub(crate) const IN_ROW: usize = 64 * 1024;
 /// The folder of large bodies.
 ///
 /// A file has its final name from the start: no row names it before it is whole, and what no row names is swept away
-/// at the next start. Its folder is one of 256, made when first needed.
+/// at the next start. Its folder is one of 256, made before anything is taken: of two messages that need it first, one
+/// would not wait until the name is durable that the other has just made.
 #[derive(Debug)]
 pub(crate) struct Spool<D> {
     disk: Arc<D>,
@@ -33,6 +34,18 @@ impl<D> Clone for Spool<D> {
 impl<D: Disk> Spool<D> {
     pub(crate) const fn new(disk: Arc<D>, folder: PathBuf) -> Self {
         Self { disk, folder }
+    }
+
+    /// Makes the folders. Whether those that are there are durable nobody knows: who made them may have been killed.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        self.disk.make_folder(&self.folder)?;
+        for shard in 0..=u8::MAX {
+            match self.disk.add_folder(&self.folder.join(format!("{shard:02x}"))) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        self.disk.sync_folder(&self.folder)
     }
 
     /// Begins a body. Nothing is on the disk before it is too large for a row.
@@ -84,7 +97,7 @@ impl<D: Disk> Spool<D> {
         }
     }
 
-    /// Makes a file and the folder that it is in.
+    /// Makes a file, and the folder that it is in if somebody has taken that away.
     fn create(&self, path: &Path) -> io::Result<D::File> {
         match self.disk.create(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 pub(super) use self::past::Past;
+use self::past::Unknown;
 pub(crate) use self::read::SqliteReader;
 pub(super) use self::read::matching;
 use super::lock::Lock;
@@ -51,7 +52,7 @@ pub(crate) struct Start {
     /// Deliveries that the last run left.
     pub(crate) adopted: usize,
     /// Deliveries that may have been made, though no answer was seen.
-    pub(crate) unknown: usize,
+    pub(crate) unknown: Vec<Unknown>,
     /// Those of them, and others, that are left to the operator from now on, and why.
     pub(crate) held: Vec<(DeliveryId, String)>,
     /// The files of the spool that rows refer to.
@@ -173,9 +174,15 @@ impl Store for Sqlite {
 /// Sets what durability hangs on, and reads it back: a build or a file system may not have it.
 fn configure(db: &Connection) -> Result<(), StoreError> {
     db.busy_timeout(Duration::from_secs(10))?;
+    // To its end: the change is committed behind the row that says so, and read back it would be believed even if that
+    // has failed.
+    let mut set = db.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = set.query([])?;
+    while rows.next()?.is_some() {}
+    // What does not fit into memory while a transaction is made would go to another disk, with other faults.
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 0;",
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 0;
+         PRAGMA temp_store = MEMORY;",
     )?;
     let journal: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let synchronous: i64 = db.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
@@ -323,7 +330,9 @@ mod tests {
             store.db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
         };
         assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
-        for (name, want) in [("synchronous", 2), ("wal_autocheckpoint", 0), ("foreign_keys", 1)] {
+        for (name, want) in
+            [("synchronous", 2), ("wal_autocheckpoint", 0), ("foreign_keys", 1), ("temp_store", 2)]
+        {
             assert_eq!(pragma(name), want.into(), "{name}");
         }
         let memory = Connection::open_in_memory().unwrap();
@@ -368,7 +377,8 @@ mod tests {
                 assert_eq!(store.reader().ready().unwrap(), []);
                 break;
             }
-            assert_eq!((start.unknown, start.held), (1, vec![]));
+            let unknown: Vec<_> = start.unknown.iter().map(|unknown| unknown.delivery).collect();
+            assert_eq!((unknown, start.held), (vec![dotted], vec![]));
             let ready = store.reader().ready().unwrap();
             let unsure: Vec<_> = ready.iter().map(|entry| (entry.id, entry.unsure)).collect();
             assert_eq!(unsure, [(plain, false), (dotted, true)]);
@@ -383,7 +393,7 @@ mod tests {
         assert_eq!([enqueue("b@one.example"), enqueue("c@one.example")], [plain, dotted]);
         drop(store);
         let (store, start) = folder.start_after(past(true), at(1)).unwrap();
-        assert_eq!((start.unknown, start.held[0].0), (1, dotted), "as it is wanted");
+        assert_eq!((start.unknown[0].delivery, start.held[0].0), (dotted, dotted), "as it is wanted");
         let ready = store.reader().ready().unwrap();
         assert_eq!(ready.iter().map(|entry| entry.id).collect::<Vec<_>>(), [plain]);
     }
@@ -405,7 +415,7 @@ mod tests {
             let facts = Results::read(folder.0.path()).unwrap();
             let past = Past { facts, ..Past::default() };
             let (store, start) = folder.start_after(past, at(70)).unwrap();
-            assert_eq!(start.unknown, 1);
+            assert_eq!(start.unknown.len(), 1);
             let job = store.reader().job(job.delivery).unwrap().unwrap();
             let waiting: Vec<_> = job.rcpts.iter().map(|rcpt| (rcpt.address.as_str(), rcpt.unsure)).collect();
             assert_eq!(waiting, [("c@one.example", true)]);

@@ -33,7 +33,7 @@ pub(super) fn all<B: Bench + Sync>(fresh: impl Fn() -> B) {
     deliveries_at_once_do_not_disturb_each_other(&fresh());
 }
 
-pub(super) fn user(name: &str) -> Arc<User> {
+pub(crate) fn user(name: &str) -> Arc<User> {
     Arc::new(User { name: name.to_owned(), mailbox: name.into(), ..User::default() })
 }
 

@@ -10,9 +10,29 @@ pub(crate) trait Disk: Send + Sync + 'static {
     /// A file being written.
     type File: Write + Send;
 
-    /// Makes a folder, readable by its owner only, and those above it; one that is there is fine. A new folder's
-    /// name is durable afterwards.
-    fn make_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Whether there is a folder of this name.
+    fn is_folder(&self, folder: &Path) -> bool;
+
+    /// Makes a folder, readable by its owner only. An error if the name is taken.
+    fn add_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Makes a folder and those above it; one that is there is fine. A new folder's name is durable afterwards.
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if self.is_folder(folder) {
+            return Ok(());
+        }
+        let above = match folder.parent() {
+            Some(above) if above != Path::new("") => above,
+            _ => Path::new("."),
+        };
+        self.make_folder(above)?;
+        match self.add_folder(folder) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.is_folder(folder) => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.sync_folder(above),
+        }
+    }
 
     /// Makes a file, readable by its owner only. An error if the name is taken, be it by a symbolic link.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
@@ -47,21 +67,12 @@ pub(crate) struct RealDisk;
 impl Disk for RealDisk {
     type File = File;
 
-    fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        let above = match folder.parent() {
-            Some(above) if above != Path::new("") => above,
-            _ => Path::new("."),
-        };
-        self.make_folder(above)?;
-        match DirBuilder::new().mode(0o700).create(folder) {
-            // Somebody else was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => self.sync_folder(above),
-        }
+    fn is_folder(&self, folder: &Path) -> bool {
+        folder.is_dir()
+    }
+
+    fn add_folder(&self, folder: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(folder)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {

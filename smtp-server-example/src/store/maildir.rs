@@ -321,8 +321,11 @@ mod tests {
 
     impl<F: Fn(usize) -> bool + Send + Sync + 'static> Disk for Faulty<F> {
         type File = fs::File;
-        fn make_folder(&self, folder: &Path) -> io::Result<()> {
-            self.step(|disk| disk.make_folder(folder))
+        fn is_folder(&self, folder: &Path) -> bool {
+            RealDisk.is_folder(folder)
+        }
+        fn add_folder(&self, folder: &Path) -> io::Result<()> {
+            self.step(|disk| disk.add_folder(folder))
         }
         fn create(&self, path: &Path) -> io::Result<fs::File> {
             self.step(|disk| disk.create(path))
@@ -410,8 +413,11 @@ mod tests {
         }
         impl Disk for Notes {
             type File = fs::File;
-            fn make_folder(&self, folder: &Path) -> io::Result<()> {
-                RealDisk.make_folder(folder)
+            fn is_folder(&self, folder: &Path) -> bool {
+                RealDisk.is_folder(folder)
+            }
+            fn add_folder(&self, folder: &Path) -> io::Result<()> {
+                RealDisk.add_folder(folder)
             }
             fn create(&self, path: &Path) -> io::Result<fs::File> {
                 RealDisk.create(path)
@@ -442,6 +448,8 @@ mod tests {
             }
         }
         let bench = OnDisk::new(Notes::default());
+        bench.store.prepare(&[user("alice"), user("bob")]).unwrap();
+        bench.store.disk.0.lock().unwrap().clear();
         deliver_to_two(&bench).unwrap();
         let notes = bench.store.disk.0.lock().unwrap();
         assert_eq!(

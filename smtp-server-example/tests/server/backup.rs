@@ -126,8 +126,9 @@ fn a_large_message_that_is_lost_is_told_and_keeps_the_others_from_nothing() {
     let (folder, server, _, _) = saved();
     drop(server);
     let spool = folder.path().join("mail/.queue/spool");
-    let shard = fs::read_dir(spool).unwrap().next().unwrap().unwrap().path();
-    let file = fs::read_dir(shard).unwrap().next().unwrap().unwrap().path();
+    let shards = fs::read_dir(spool).unwrap().map(|shard| shard.unwrap().path());
+    let mut files = shards.flat_map(|shard| fs::read_dir(shard).unwrap().map(|file| file.unwrap().path()));
+    let file = files.next().unwrap();
     fs::write(&file, "other octets").unwrap();
     let said = copied("backup", folder.path(), &folder.path().join("damaged"));
     assert!(said.contains("messages that wait: 2\nbodies that are lost: 1,"), "{said}");

@@ -25,6 +25,8 @@ pub(crate) struct Server {
     /// Every listener's kind and address, in the order of the settings.
     places: Vec<(String, String)>,
     pub(crate) data: PathBuf,
+    /// The lines of the log before it was ready.
+    pub(crate) start: Vec<String>,
     _folder: Option<TempDir>,
 }
 
@@ -92,7 +94,19 @@ impl Server {
         Self::start(command, &data)
     }
 
-    fn start(mut command: Command, data: &Path) -> Self {
+    /// `serve` with the settings that lie in the folder, by a program that is given what to run, and becomes it. An
+    /// exit status if it ended before it was ready.
+    pub(crate) fn again_by(mut program: Command, folder: &Path) -> Result<Self, ExitStatus> {
+        program.arg(binary().get_program()).args(["serve", "--config", "mail.toml"]).current_dir(folder);
+        Self::try_start(program, &folder.join("mail"))
+    }
+
+    fn start(command: Command, data: &Path) -> Self {
+        Self::try_start(command, data)
+            .unwrap_or_else(|status| panic!("it ended before it was ready: {status}"))
+    }
+
+    fn try_start(mut command: Command, data: &Path) -> Result<Self, ExitStatus> {
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -105,17 +119,24 @@ impl Server {
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let places = Vec::new();
-        let mut server = Self { child, lines, address, places, data: data.to_owned(), _folder: None };
+        let (data, start) = (data.to_owned(), Vec::new());
+        let mut server = Self { child, lines, address, places, data, start, _folder: None };
+        let until = Instant::now() + PATIENCE;
         loop {
-            let line = server.line(" ");
+            let line = match server.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return Err(server.child.wait().unwrap()),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not get ready: {:?}", server.start),
+            };
             if line.contains(" ready ") {
                 break;
             } else if line.contains(" listening ") {
                 server.places.push((field(&line, "kind"), field(&line, "address")));
             }
+            server.start.push(line);
         }
         server.address = server.places[0].1.parse().unwrap_or(address);
-        server
+        Ok(server)
     }
 
     /// The address of the first listener of a kind.
@@ -224,6 +245,11 @@ impl Server {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -4,6 +4,7 @@ mod after_dot;
 mod backup;
 mod bad_input;
 mod blocklists;
+mod catcher;
 mod certificates;
 mod check;
 #[allow(dead_code, reason = "not everything there is used here")]
@@ -13,12 +14,14 @@ mod dns;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/dovecot.rs"]
 mod dovecot;
+mod durable;
 mod exchange;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/exim.rs"]
 mod exim;
 mod foreign;
 mod harness;
+mod kills;
 mod lifecycle;
 mod listeners;
 mod lmtp;
@@ -44,6 +47,7 @@ mod security_tls;
 mod sending;
 mod sending_by_hand;
 mod settings;
+mod strace;
 mod submission;
 mod systemd;
 mod users;

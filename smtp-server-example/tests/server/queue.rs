@@ -98,13 +98,13 @@ fn one_mailbox_that_is_broken_keeps_nobody_else_from_their_mail() {
 #[test]
 fn a_spool_that_can_not_be_written_to_means_451_and_nothing_is_queued() {
     let server = Server::demo();
-    fs::write(server.data.join(".queue/spool"), "in the way").unwrap();
+    let broken = Broken::new(server.data.join(".queue/spool"));
     let mut client = begin(&server, "<a@client.example>", &["<alice@example.test>"]);
     client.send(&b"more than a row takes\r\n".repeat(10_000));
     let reply = client.say(".");
     assert!(reply.starts_with("451 4.3.0 ") && !reply.contains("spool"), "told no more than that: {reply}");
     assert!(server.line(" failed ").contains("error="), "but the log says why");
-    fs::remove_file(server.data.join(".queue/spool")).unwrap();
+    drop(broken);
     server.assert_no_mail("it was refused");
     client.say_all(&["MAIL FROM:<a@client.example>", "RCPT TO:<alice@example.test>", "DATA", "x\r\n."]);
     assert_eq!(server.mail("alice").len(), 1);

@@ -25,6 +25,18 @@ pub(in crate::queue) struct Past {
     pub(in crate::queue) hold_unknown: bool,
 }
 
+/// A delivery that is left to the operator, and why.
+type Held = (DeliveryId, String);
+
+/// A delivery that may have been made, though no answer was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) delivery: DeliveryId,
+    /// The message's queue id, for people.
+    pub(crate) message: String,
+    pub(crate) route: String,
+}
+
 /// Stores what the last run could not.
 pub(super) fn replay(
     db: &Connection,
@@ -75,24 +87,25 @@ pub(super) fn adopt(db: &Connection, node: &str, epoch: i64) -> Result<usize, St
 }
 
 /// Leaves to the operator what can't be read, what broke the server, and what may have been delivered if that is wanted;
-/// the rest that was at its final dot is to be tried again. Tells how many of those there were.
-pub(super) fn hold(
-    db: &Connection,
-    hold_unknown: bool,
-) -> Result<(usize, Vec<(DeliveryId, String)>), StoreError> {
+/// the rest that was at its final dot is to be tried again. Tells which those were.
+pub(super) fn hold(db: &Connection, hold_unknown: bool) -> Result<(Vec<Unknown>, Vec<Held>), StoreError> {
     let mut held = Vec::new();
     let mut query =
         db.prepare("SELECT delivery_id FROM delivery WHERE state IN ('ready', 'dot') AND crashes >= ?")?;
     for row in query.query_map([CRASHES], |row| row.get(0))? {
         held.push((DeliveryId(row?), POISON.to_owned()));
     }
-    let mut query = db.prepare("SELECT delivery_id, abandoned FROM delivery WHERE state = 'dot'")?;
-    let dotted = query.query_map([], |row| Ok((DeliveryId(row.get(0)?), row.get::<_, i64>(1)?)))?;
-    let dotted = dotted.collect::<Result<Vec<_>, _>>()?;
-    for (id, abandoned) in &dotted {
-        if hold_unknown || *abandoned >= ABANDONED {
-            held.push((*id, "unknown: it may have been delivered, no answer was seen".to_owned()));
+    let sql = "SELECT d.delivery_id, m.queue_id, d.route_key, d.abandoned FROM delivery d JOIN message m USING (msg_id)
+        WHERE d.state = 'dot'";
+    let mut query = db.prepare(sql)?;
+    let mut rows = query.query([])?;
+    let mut dotted = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (delivery, message, route) = (DeliveryId(row.get(0)?), row.get(1)?, row.get(2)?);
+        if hold_unknown || row.get::<_, i64>(3)? >= ABANDONED {
+            held.push((delivery, "unknown: it may have been delivered, no answer was seen".to_owned()));
         }
+        dotted.push(Unknown { delivery, message, route });
     }
     db.execute("UPDATE delivery SET state = 'ready' WHERE state = 'dot'", [])?;
     let corrupt = unreadable(db)?.into_iter().map(|(id, why)| (id, format!("corrupt: {why}")));
@@ -100,5 +113,5 @@ pub(super) fn hold(
     for (id, why) in &held {
         change::hold(db, *id, why)?;
     }
-    Ok((dotted.len(), held))
+    Ok((dotted, held))
 }
