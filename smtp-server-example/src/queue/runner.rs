@@ -23,7 +23,7 @@ use super::schedule::{Schedule, Turn};
 use super::settle::{Circumstances, settle};
 use super::spool::Spool;
 use super::sqlite::{Past, Sqlite, SqliteReader, Start};
-use super::store::{Change, Effect, Reader, StoreError, Trouble};
+use super::store::{Change, Effect, POISON, Reader, StoreError, Trouble};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use super::unconfirmed::Unconfirmed;
 use super::writer::{Writer, WriterThread};
@@ -330,6 +330,9 @@ impl Shared {
         let crash = Change::Crashed(Crash { delivery, next, why: why.to_owned() });
         if let Ok(committed) = self.writer.make(crash).await {
             self.in_flight.end(delivery);
+            if committed.effect().gone.contains(&delivery) {
+                self.with.log.event("held").field("delivery", delivery).field("why", POISON);
+            }
             let mut schedule = self.schedule();
             schedule.finished(delivery, now);
             drop(committed);

@@ -243,13 +243,14 @@ fn doubtful(tx: &Transaction<'_>, now: Timestamp) -> Result<(i64, Vec<Doubtful>)
     let sql = "SELECT intake_key, queue_id, arrived_at FROM message WHERE doubt = 1 ORDER BY arrived_at";
     let mut query = tx.prepare(sql)?;
     let rows = query.query_map([], |row| {
-        Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
     })?;
     let mut doubtful = Vec::new();
     for row in rows {
         let (key, id, arrived) = row?;
         // What makes no sense is known by nobody.
-        if let (Some(id), Ok(arrived)) = (QueueId::parse(&id), Timestamp::from_millisecond(arrived)) {
+        let arrived = Timestamp::from_millisecond(arrived);
+        if let (Ok(key), Some(id), Ok(arrived)) = (key.try_into(), QueueId::parse(&id), arrived) {
             doubtful.push(Doubtful { key: IntakeKey(key), id, arrived });
         }
     }

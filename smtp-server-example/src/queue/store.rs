@@ -71,6 +71,9 @@ pub(crate) struct Effect {
     pub(crate) messages: Vec<QueueId>,
 }
 
+/// Why a delivery is held that broke the server three times.
+pub(super) const POISON: &str = "poison: the server broke three times while it was delivered";
+
 /// The writing side, owned by one thread.
 pub(crate) trait Store: Send + 'static {
     /// Makes changes in one transaction. When this returns, they are durable.

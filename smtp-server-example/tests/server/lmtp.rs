@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use tempfile::TempDir;
@@ -11,22 +12,32 @@ use crate::harness::{Client, PATIENCE, Server, field, stuffed};
 use crate::queue::queue;
 
 /// What one transaction brought: the recipients taken, and the content.
-type Brought = (Vec<String>, String);
+pub(crate) type Brought = (Vec<String>, String);
 
 /// An LMTP server that answers for a recipient by the first word of their name.
-struct Store {
-    brought: Receiver<Brought>,
+pub(crate) struct Store {
+    pub(crate) brought: Receiver<Brought>,
 }
 
 impl Store {
     fn start(socket: &Path) -> Self {
+        Self::with(socket, |_| {})
+    }
+
+    /// One that does this before it answers for what was brought.
+    pub(crate) fn with(socket: &Path, before: impl Fn(&Brought) + Send + Sync + 'static) -> Self {
+        let before = Arc::new(before);
         let listener = UnixListener::bind(socket).unwrap();
         let (sender, brought) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let sender = sender.clone();
+                let (sender, before) = (sender.clone(), Arc::clone(&before));
+                let brought = move |brought| {
+                    before(&brought);
+                    drop(sender.send(brought));
+                };
                 // A client may go whenever it likes.
-                std::thread::spawn(move || serve(&stream, &|brought| drop(sender.send(brought))));
+                std::thread::spawn(move || serve(&stream, &brought));
             }
         });
         Self { brought }
@@ -96,7 +107,7 @@ fn serve(mut stream: &UnixStream, brought: &dyn Fn(Brought)) -> Option<()> {
 const USERS: [&str; 7] = ["alice", "bob", "gone", "busy", "full", "junk", "lost"];
 
 /// Settings of a server whose domain store.test is an LMTP server's, and example.test its own.
-fn settings(socket: &Path) -> String {
+pub(crate) fn settings(socket: &Path) -> String {
     let mut text = format!(
         "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\n\
@@ -109,7 +120,7 @@ fn settings(socket: &Path) -> String {
     text
 }
 
-fn send(client: &mut Client, mail: &str, rcpts: &[&str], content: &str) {
+pub(crate) fn send(client: &mut Client, mail: &str, rcpts: &[&str], content: &str) {
     client.say_all(&[&format!("MAIL FROM:{mail}")]);
     rcpts.iter().for_each(|rcpt| client.say_all(&[&format!("RCPT TO:<{rcpt}>")]));
     client.say_all(&["DATA"]);
@@ -118,7 +129,7 @@ fn send(client: &mut Client, mail: &str, rcpts: &[&str], content: &str) {
     assert!(reply.starts_with("250 "), "{reply}");
 }
 
-fn greeted(server: &Server) -> Client {
+pub(crate) fn greeted(server: &Server) -> Client {
     let mut client = server.connect();
     client.say_all(&["EHLO client.example"]);
     client

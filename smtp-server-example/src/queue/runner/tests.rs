@@ -198,6 +198,9 @@ async fn what_makes_no_sense_is_set_aside_and_the_rest_goes() {
         "UPDATE message SET kind = 'nonsense' WHERE msg_id = 2",
         "UPDATE delivery SET next_at = 9223372036854775807 WHERE msg_id = 3",
         "UPDATE message SET body_id = NULL WHERE msg_id = 4",
+        // Not of mail: they are passed over.
+        "INSERT INTO route VALUES ('one.example', 1, 9223372036854775807, 'x'), ('two.example', -1, 0, 'x')",
+        "UPDATE message SET intake_key = x'00', doubt = 1 WHERE msg_id = 5",
     ];
     {
         let opened = open(folder.path(), "mx.example.test", &Policy::default(), Timestamp::now());

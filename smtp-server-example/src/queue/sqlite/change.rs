@@ -9,14 +9,11 @@ use crate::queue::model::{
     Crash, DeliveryId, DeliveryState, Kind, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
     Settled, Settlement, notify_word,
 };
-use crate::queue::store::{Change, Effect, Order, StoreError, Trouble, Verb};
+use crate::queue::store::{Change, Effect, Order, POISON, StoreError, Trouble, Verb};
 use crate::queue_id::QueueId;
 
 /// Crashes with a delivery, after which it is not tried any more: once is chance, and twice may be.
 pub(super) const CRASHES: i64 = 3;
-
-/// Why it is not.
-pub(super) const POISON: &str = "poison: the server broke three times while it was delivered";
 
 /// Attempts that are kept of a delivery, the newest.
 const ATTEMPTS_KEPT: i64 = 20;

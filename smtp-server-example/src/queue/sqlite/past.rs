@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::change::{self, CRASHES, POISON};
+use super::change::{self, CRASHES};
 use super::read::unreadable;
 use crate::queue::in_flight::Left;
 use crate::queue::model::DeliveryId;
 use crate::queue::results::Fact;
-use crate::queue::store::{Change, StoreError, Trouble};
+use crate::queue::store::{Change, POISON, StoreError, Trouble};
 
 /// Times that a delivery may be left at its final dot. It is held then, whatever the settings say: nobody wants so many
 /// copies.

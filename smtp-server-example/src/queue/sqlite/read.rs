@@ -69,11 +69,15 @@ impl Reader for SqliteReader {
                 let key = RouteKey::stored(row.get(0)?);
                 Ok((key, row.get(1)?, row.get(2)?, row.get(3)?))
             })?;
-            rows.map(|row| {
-                let (key, failures, not_before, why) = row?;
-                Ok(RouteState { key, failures, not_before: time(not_before)?, why })
-            })
-            .collect()
+            let mut routes = Vec::new();
+            for row in rows {
+                let (key, failures, not_before, why): (_, i64, i64, _) = row?;
+                // Of what makes no sense nothing is known: it is asked as if it had never been down.
+                if let (Ok(failures), Ok(not_before)) = (u32::try_from(failures), time(not_before)) {
+                    routes.push(RouteState { key, failures, not_before, why });
+                }
+            }
+            Ok(routes)
         })
     }
 

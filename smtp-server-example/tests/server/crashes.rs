@@ -1,0 +1,97 @@
+//! A server that dies in the middle of deliveries, and what its next run makes of them.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::harness::{PATIENCE, Server, binary};
+use crate::lmtp::{Store, greeted, send, settings};
+use crate::queue::queue;
+
+#[test]
+fn mail_that_kills_the_server_three_times_is_held_and_all_other_mail_is_delivered() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("lmtp");
+    // Nobody listens there yet, and so all three wait.
+    let mut server = Server::serve(folder.path(), &settings(&socket));
+    for (to, text) in [("bob", "before"), ("alice", "poison"), ("bob", "behind")] {
+        send(&mut greeted(&server), "<a@client.example>", &[&format!("{to}@store.test")], text);
+    }
+    server.settle();
+    server.signal("TERM");
+    server.wait();
+
+    // The hook: whoever delivers that mail is killed before it is answered for.
+    let victim = Arc::new(AtomicU32::new(0));
+    let prey = Arc::clone(&victim);
+    let store = Store::with(&socket, move |(_, content)| {
+        if content.contains("poison") {
+            while prey.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            let id = prey.swap(0, Ordering::SeqCst).to_string();
+            assert!(Command::new("kill").args(["-s", "KILL", &id]).status().unwrap().success());
+        }
+    });
+    // While none runs, the files are told that the store is to be asked again.
+    queue(&server.data, "retry", &["all"]);
+    for life in 1..=3 {
+        let mut serve = binary();
+        serve.args(["serve", "--config", "mail.toml"]).current_dir(folder.path());
+        let mut child = serve.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        victim.store(child.id(), Ordering::SeqCst);
+        assert!(!child.wait().unwrap().success(), "life {life}");
+    }
+    let server = Server::again(folder.path());
+    server.settle();
+    let list = queue(&server.data, "list", &[]);
+    assert!(list.contains("deliveries: 1") && list.contains(" hold "), "{list}");
+    assert!(list.contains("poison: the server broke three times while it was delivered"), "{list}");
+    let brought: Vec<_> = store.brought.try_iter().map(|(_, content)| content).collect();
+    let times = |text: &str| brought.iter().filter(|content| content.contains(text)).count();
+    assert_eq!(times("poison"), 3, "no more than that");
+    // What was under way beside it may come again, as nobody knows whether it was taken.
+    assert!((1..=2).contains(&times("before")) && (1..=2).contains(&times("behind")), "{brought:?}");
+}
+
+#[test]
+fn what_was_taken_while_the_store_could_not_be_written_to_is_not_sent_again() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("lmtp");
+    let ((there, is_there), (go, may_go)) = (channel(), channel());
+    let may_go = std::sync::Mutex::new(may_go);
+    let store = Store::with(&socket, move |_| {
+        there.send(()).unwrap();
+        may_go.lock().unwrap().recv().unwrap();
+    });
+    let mut server = Server::serve(folder.path(), &settings(&socket));
+    send(&mut greeted(&server), "<a@client.example>", &["alice@store.test"], "Subject: x\r\n\r\nx\r\n");
+    is_there.recv_timeout(PATIENCE).unwrap();
+    // Somebody else writes to the tables, and does not end.
+    let folder_of_queue = server.data.join(".queue");
+    let db = rusqlite::Connection::open(folder_of_queue.join("queue.db")).unwrap();
+    db.busy_timeout(PATIENCE).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    go.send(()).unwrap();
+    server.line(" not-stored ");
+    let (journal, until) = (folder_of_queue.join("results.journal"), Instant::now() + PATIENCE);
+    while !fs::read(&journal).is_ok_and(|text| text.ends_with(b"}\n")) {
+        assert!(Instant::now() < until, "what is certain is written elsewhere");
+    }
+    server.signal("KILL");
+    server.wait();
+    drop(db);
+    assert_eq!(store.brought.try_iter().count(), 1);
+
+    let server = Server::again(folder.path());
+    server.settle();
+    let shown = queue(&server.data, "show", &["all"]);
+    assert!(shown.contains("lmtp store.test: done") && shown.contains(": accepted, 250 2.0.0"), "{shown}");
+    assert_eq!(store.brought.try_iter().count(), 0, "alice has it");
+    assert!(!journal.exists(), "the tables have it now");
+}
