@@ -117,7 +117,11 @@ impl Config {
             listener: default_listeners(),
             domain: vec![Domain { name: "example.test".to_owned(), delivery: Delivery::Maildir }],
             user: ["alice", "bob", "postmaster"].map(User::named).to_vec(),
-            alias: vec![Alias { address: "info".to_owned(), to: vec!["alice".to_owned(), "bob".to_owned()] }],
+            alias: vec![Alias {
+                address: "info".to_owned(),
+                to: vec!["alice".to_owned(), "bob".to_owned()],
+                sender: String::new(),
+            }],
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Alias {
     /// `info`, at every domain; `info@example.org`; `@example.org`, for whatever nobody has there.
     pub(crate) address: String,
     pub(crate) to: Vec<String>,
+    /// In whose name its mail goes on; none if in that of whoever wrote.
+    pub(crate) sender: Option<String>,
 }
 
 /// What a directory is made from.
@@ -56,6 +58,8 @@ pub(crate) struct Targets {
     pub(crate) users: Vec<Arc<User>>,
     /// Addresses elsewhere.
     pub(crate) remote: Vec<MailboxBuf>,
+    /// In whose name mail goes on to them.
+    pub(crate) sender: Option<String>,
 }
 
 impl Targets {
@@ -108,6 +112,8 @@ pub(crate) struct Directory {
     domains: HashSet<String>,
     users: HashMap<Key, Arc<User>>,
     aliases: HashMap<Key, Vec<String>>,
+    /// Of those aliases that have one.
+    senders: HashMap<Key, String>,
     resolved: HashMap<Key, Arc<Targets>>,
     catch_all: Option<Arc<Targets>>,
     tag_separator: String,
@@ -128,7 +134,10 @@ impl Directory {
     /// The error says which alias leads nowhere or back to itself.
     pub(crate) fn new(sources: Sources) -> Result<Self, String> {
         let Sources { domains, users, aliases, catch_all, tag_separator } = sources;
+        let senders =
+            aliases.iter().filter_map(|alias| Some((Key::parse(&alias.address), alias.sender.clone()?)));
         let mut directory = Self {
+            senders: senders.collect(),
             domains: domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             users: users.into_iter().map(|user| (Key::parse(&user.name), Arc::new(user))).collect(),
             aliases: aliases.into_iter().map(|alias| (Key::parse(&alias.address), alias.to)).collect(),
@@ -147,7 +156,13 @@ impl Directory {
             if let Some(domain) = name.domain.as_ref().filter(|domain| !directory.domains.contains(*domain)) {
                 return Err(format!("the alias `{name}`: `{domain}` is not among `domains`"));
             }
-            let targets = directory.expand(&name, &mut Vec::new())?;
+            let mut targets = directory.expand(&name, &mut Vec::new())?;
+            targets.sender = directory.senders.get(&name).cloned();
+            if let Some(sender) =
+                targets.sender.as_ref().filter(|sender| Mailbox::parse(sender.as_bytes()).is_err())
+            {
+                return Err(format!("the alias `{name}`: its sender `{sender}` is no address"));
+            }
             directory.resolved.insert(name, Arc::new(targets));
         }
         if !catch_all.is_empty() {
@@ -189,6 +204,9 @@ impl Directory {
             Some(Entry::Alias(name)) if path.last() == Some(&name) && self.user(&key).is_some() => {
                 Ok(self.user(&key).map(only).unwrap_or_default())
             }
+            Some(Entry::Alias(name)) if self.senders.contains_key(&name) => Err(format!(
+                "the alias `{from}` leads to `{name}`, which has a `sender`: list those behind it instead"
+            )),
             Some(Entry::Alias(name)) => self.expand(&name, path),
             None => Err(format!("the alias `{from}` leads to `{target}`, and nobody is called that")),
         }

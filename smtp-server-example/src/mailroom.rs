@@ -19,8 +19,8 @@ use crate::log::Log;
 use crate::people::People;
 use crate::pressure::Pressure;
 use crate::queue::{
-    self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Opened, Policy, Queue, RouteKey, Spool,
-    StoreError, Surroundings, Transport, Trouble, WriterThread,
+    self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Onward, Opened, Policy, Queue, RouteKey,
+    Spool, StoreError, Surroundings, Transport, Trouble, WriterThread,
 };
 use crate::queue_id::QueueIds;
 use crate::recipients::Recipients;
@@ -84,13 +84,14 @@ pub(crate) fn begin(
     let folder = folder(&config.data);
     let broken = |error: StoreError| broken(&folder, &error);
     let control = queue::listen(&folder).map_err(|error| broken(error.into()))?;
-    let known = Arc::clone(people);
+    let (known, lists) = (Arc::clone(people), Arc::clone(people));
     let with = Surroundings {
         host: config.hostname.clone(),
         policy,
         log: log.clone(),
         ids: Arc::clone(ids),
         ways: Arc::new(move |rcpt| ways(&known, rcpt)),
+        onward: Arc::new(move |address| onward(&lists, address)),
         local: Arc::new(mailboxes(store, people, &opened)?),
         remote: remote(&config, opened.spool.clone())?,
     };
@@ -139,6 +140,18 @@ fn ways(people: &People, rcpt: NewRcpt) -> Vec<NewDelivery> {
         Ok((_, Found::NoUser)) | Err(_) => drop(to.put(RouteKey::local(), rcpt)),
     }
     to.into_deliveries()
+}
+
+/// Where mail for a list goes on to; none if there is no list of that name.
+fn onward(people: &People, address: &str) -> Option<Onward> {
+    let Found::Here(targets) = people.known().directory.find(Mailbox::parse(address.as_bytes()).ok()?) else {
+        return None;
+    };
+    let sender = targets.sender.clone()?;
+    let mut to = Recipients::default();
+    let list = NewRcpt { address: address.to_owned(), user: None, orcpt: None, notify: None };
+    to.add_behind(people, &targets, &list);
+    Some(Onward { sender, deliveries: to.into_deliveries() })
 }
 
 /// Delivery to the mailboxes here, by whomever.

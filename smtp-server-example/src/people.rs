@@ -82,8 +82,11 @@ impl Known {
                 users.push(settings(&listed));
             }
         }
-        let alias =
-            |alias: &config::Alias| directory::Alias { address: alias.address.clone(), to: alias.to.clone() };
+        let alias = |alias: &config::Alias| directory::Alias {
+            address: alias.address.clone(),
+            to: alias.to.clone(),
+            sender: Some(alias.sender.clone()).filter(|sender| !sender.is_empty()),
+        };
         let directory = Directory::new(Sources {
             domains: config.domains.clone(),
             users,

@@ -27,6 +27,7 @@ mod hint;
 mod home;
 mod in_flight;
 mod intake;
+mod lists;
 mod lmtp;
 mod local;
 mod lock;
@@ -61,6 +62,7 @@ pub(crate) use self::home::{Home, Homes, Mailboxes};
 #[cfg(test)]
 pub(crate) use self::in_flight::Flight;
 pub(crate) use self::intake::Intake;
+pub(crate) use self::lists::Onward;
 pub(crate) use self::lmtp::Lmtp;
 pub(crate) use self::local::{Local, Nowhere};
 pub(crate) use self::loops::MOST_HOPS;

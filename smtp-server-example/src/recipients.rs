@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | is somebody's, or stands for one other | as it was | what becomes of that one (§5.2.7.2) |
 //! | stands for several | without SUCCESS | `expanded`, where SUCCESS was asked for; failures and delays of each (§5.2.7.3 c) |
+//! | is a list: an alias with a `sender` | none: a new envelope | `delivered`, where SUCCESS was asked for (§5.2.7.1) |
 //!
-//! ENVID, RET and ORCPT go on to each of them. Where no ORCPT came, one that leads elsewhere says which address was
+//! But to those behind a list, ENVID, RET and ORCPT go on to each. Where no ORCPT came, one that leads elsewhere says which address was
 //! written to (§5.2.1 d): a report about an address that its sender never heard of would be a riddle.
 //!
 //! Reports about mailboxes here name the address that was written to, and so no alias shows who is behind it. Where one
-//! leads elsewhere, what comes back names the address there.
+//! leads elsewhere, what comes back names the address there, to whoever wrote or to the list's owner (§5.2.7.4).
 
 use std::sync::Arc;
 
@@ -37,6 +38,10 @@ impl Recipients {
 
     /// Adds whom an address here stands for.
     pub(crate) fn add_here(&mut self, people: &People, targets: &Targets, given: &NewRcpt) {
+        if targets.sender.is_some() {
+            self.put(RouteKey::list(), given.clone());
+            return;
+        }
         let mut each = given.clone();
         if targets.users.len() + targets.remote.len() > 1
             && given.notify.is_some_and(|notify| notify.contains(Notify::SUCCESS))
@@ -45,13 +50,25 @@ impl Recipients {
             self.put(RouteKey::alias(), NewRcpt { notify: Some(Notify::SUCCESS), ..given.clone() });
             each.notify = given.notify.map(without_success);
         }
-        for user in &targets.users {
-            let way = people.way_home(&given.address, user);
-            self.add_mailbox(way, user, NewRcpt { user: Some(user.name.clone()), ..each.clone() });
-        }
+        self.add_users(people, targets, &each);
         each.orcpt = each.orcpt.or_else(|| orcpt_of(&given.address));
         for elsewhere in &targets.remote {
             self.add_elsewhere(elsewhere.as_mailbox(), each.clone());
+        }
+    }
+
+    /// Adds whom a list stands for.
+    pub(crate) fn add_behind(&mut self, people: &People, targets: &Targets, list: &NewRcpt) {
+        self.add_users(people, targets, list);
+        for elsewhere in &targets.remote {
+            self.add_elsewhere(elsewhere.as_mailbox(), list.clone());
+        }
+    }
+
+    fn add_users(&mut self, people: &People, targets: &Targets, each: &NewRcpt) {
+        for user in &targets.users {
+            let way = people.way_home(&each.address, user);
+            self.add_mailbox(way, user, NewRcpt { user: Some(user.name.clone()), ..each.clone() });
         }
     }
 

@@ -248,6 +248,8 @@ pub(crate) struct User {
 pub(crate) struct Alias {
     pub(crate) address: String,
     pub(crate) to: Vec<String>,
+    #[serde(default)]
+    pub(crate) sender: String,
 }
 
 /// Logging in.

@@ -478,6 +478,13 @@ pub(super) const KEYS: &[Key] = &[
         "list of users, aliases and addresses",
         "Who gets its mail. With the alias's own name among them the user of that name keeps a copy.",
     ),
+    key(
+        "alias.sender",
+        "address",
+        "In whose name its mail goes on. None: in that of whoever wrote, who is told of failures by the addresses behind \
+         the alias. With one it is a list: those reports go to this address, a list's owner (RFC 5321 §3.9.2), and who \
+         wrote does not learn who is behind it (RFC 3461 §5.2.7.4). Other aliases can't lead to it.",
+    ),
     required(
         "blocklist.zone",
         "domain",

@@ -5,7 +5,7 @@ fn user(name: &str) -> User {
 }
 
 fn alias(address: &str, to: &[&str]) -> Alias {
-    Alias { address: address.to_owned(), to: to.iter().map(|&to| to.to_owned()).collect() }
+    Alias { address: address.to_owned(), to: to.iter().map(|&to| to.to_owned()).collect(), sender: None }
 }
 
 fn sources(aliases: Vec<Alias>) -> Sources {
@@ -134,6 +134,16 @@ fn aliases_that_lead_nowhere_are_named() {
             vec![alias("a", &["a+x@other.test"])],
             "aliases lead in a circle: a -> a",
             "itself by another spelling",
+        ),
+        (
+            vec![Alias { sender: Some("o@@x".into()), ..alias("a", &["bob"]) }],
+            "the alias `a`: its sender `o@@x` is no address",
+            "a list whose owner is nobody",
+        ),
+        (
+            vec![alias("all", &["a"]), Alias { sender: Some("o@x.example".into()), ..alias("a", &["bob"]) }],
+            "the alias `all` leads to `a`, which has a `sender`: list those behind it instead",
+            "a list behind an alias",
         ),
         (vec![alias("a", &["dave"])], "the alias `a` leads to `dave`, and nobody is called that", "nobody"),
         (

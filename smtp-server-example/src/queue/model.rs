@@ -41,6 +41,7 @@ impl RouteKey {
     /// literal; none has a blank.
     const LOCAL_KEY: &'static str = "local mailboxes";
     const ALIAS_KEY: &'static str = "alias here";
+    const LIST_KEY: &'static str = "list here";
     /// What stands before a domain of ours; it has a blank too.
     const LMTP: &'static str = "lmtp ";
 
@@ -51,6 +52,11 @@ impl RouteKey {
     /// Of an address here that stands for several: all there is to do is to say so (RFC 3461 §5.2.7.3 c).
     pub(crate) fn alias() -> Self {
         Self(Self::ALIAS_KEY.to_owned())
+    }
+
+    /// To a list here, from which the message goes on in another envelope.
+    pub(crate) fn list() -> Self {
+        Self(Self::LIST_KEY.to_owned())
     }
 
     /// The way to the mailboxes of a domain of ours that an LMTP server has. Where that listens is looked up at each
@@ -75,11 +81,15 @@ impl RouteKey {
 
     /// Whether it ends here, be it in mailboxes by LMTP.
     pub(crate) fn is_local(&self) -> bool {
-        self.0 == Self::LOCAL_KEY || self.is_alias() || self.0.starts_with(Self::LMTP)
+        self.0 == Self::LOCAL_KEY || self.is_alias() || self.is_list() || self.0.starts_with(Self::LMTP)
     }
 
     pub(crate) fn is_alias(&self) -> bool {
         self.0 == Self::ALIAS_KEY
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        self.0 == Self::LIST_KEY
     }
 }
 
@@ -88,6 +98,7 @@ impl fmt::Display for RouteKey {
         f.write_str(match self.0.as_str() {
             Self::LOCAL_KEY => "local",
             Self::ALIAS_KEY => "alias",
+            Self::LIST_KEY => "list",
             key => key,
         })
     }
@@ -309,11 +320,19 @@ pub(crate) struct Settlement {
     pub(crate) warn: Option<Timestamp>,
     /// None if it was given no try.
     pub(crate) attempt: Option<Attempt>,
-    /// Notifications, stored in the same commit or not at all.
+    /// Notifications and what goes on from a list, stored in the same commit or not at all.
     pub(crate) notices: Vec<NewMessage>,
     pub(crate) route: Option<RouteState>,
     /// It is left to the operator, for this reason, if somebody waits still.
     pub(crate) hold: Option<String>,
+}
+
+impl Settlement {
+    /// Whether an acceptance is true even if nothing of this can be stored. Not at a list: what goes on from there is in
+    /// here alone.
+    pub(crate) fn is_fact(&self) -> bool {
+        self.notices.iter().all(|notice| notice.envelope.kind == Kind::Dsn)
+    }
 }
 
 /// A delivery that broke off, by a fault of ours.

@@ -36,6 +36,9 @@ struct Accepted {
 impl Fact {
     /// None where nothing is certain.
     fn of(settlement: &Settlement) -> Option<Self> {
+        if !settlement.is_fact() {
+            return None;
+        }
         let accepted = settlement.rcpts.iter().filter(|rcpt| rcpt.state == RcptState::Accepted);
         let accepted: Vec<_> = accepted
             .map(|rcpt| Accepted {

@@ -14,8 +14,9 @@ use super::dsn::Returned;
 use super::hint;
 use super::in_flight::InFlight;
 use super::intake::Intake;
+use super::lists::{Lists, Onward, expanded};
 use super::lock::Lock;
-use super::model::{Crash, DeliveryId, Job, NewDelivery, NewRcpt, RcptState, Settlement};
+use super::model::{Crash, DeliveryId, Job, Kind, NewDelivery, NewRcpt, RcptState, Settlement};
 use super::policy::{Event, Policy, after};
 use super::removals::Removals;
 use super::results::Results;
@@ -59,6 +60,8 @@ pub(crate) struct Surroundings {
     pub(crate) ids: Arc<QueueIds>,
     /// Who gets a notice to this recipient, and by which way.
     pub(crate) ways: Arc<dyn Fn(NewRcpt) -> Vec<NewDelivery> + Send + Sync>,
+    /// Where mail for a list goes on to.
+    pub(crate) onward: Arc<dyn Fn(&str) -> Option<Onward> + Send + Sync>,
     pub(crate) local: Arc<dyn Transport>,
     pub(crate) remote: Arc<dyn Transport>,
 }
@@ -377,6 +380,10 @@ impl Shared {
         if job.route.is_alias() {
             return expanded(job);
         }
+        if job.route.is_list() {
+            let (policy, ids, onward) = (&self.with.policy, &*self.with.ids, &*self.with.onward);
+            return Lists { spool: &self.spool, policy, ids, onward }.send_on(job).await;
+        }
         let transport = if job.route.is_local() { &self.with.local } else { &self.with.remote };
         transport.deliver(Arc::clone(job)).await
     }
@@ -445,7 +452,7 @@ impl Shared {
                 other => other.word(),
             };
             metrics::delivery(if job.route.is_local() { "local" } else { "remote" }, name);
-            if settled.state == RcptState::Accepted && !job.route.is_alias() {
+            if settled.state == RcptState::Accepted && !(job.route.is_alias() || job.route.is_list()) {
                 let since = settlement.now.duration_since(job.envelope.arrived);
                 metrics::arrived(since.try_into().unwrap_or_default());
             }
@@ -475,7 +482,8 @@ impl Shared {
         }
         for notice in &settlement.notices {
             let to = notice.deliveries.iter().flat_map(|delivery| &delivery.rcpts).map(|rcpt| &rcpt.address);
-            let event = self.with.log.event("notice").field("id", notice.envelope.id);
+            let name = if notice.envelope.kind == Kind::Dsn { "notice" } else { "sent-on" };
+            let event = self.with.log.event(name).field("id", notice.envelope.id);
             event.field("about", job.envelope.id).maybe("to", to.map(|to| format!("<{to}>")).next());
         }
     }
@@ -484,12 +492,6 @@ impl Shared {
 /// A span as log lines have it.
 fn seconds(span: Duration) -> String {
     format!("{:.3}", span.as_secs_f64())
-}
-
-/// What there is to say of an alias: those behind it have deliveries of their own.
-fn expanded(job: &Job) -> Report {
-    let outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, Outcome::Expanded)).collect();
-    Report { outcomes, phase: Some("alias".into()), ..Report::default() }
 }
 
 fn skipped(job: &Job, why: &str) -> Report {

@@ -48,7 +48,7 @@ pub(crate) fn settle(job: &Job, report: &Report, with: &Circumstances<'_>) -> Se
     // The last try is at the end of its time, not before.
     let next = if over { retry } else { retry.min(job.envelope.expires) };
     let late = job.warn.is_some_and(|warn| warn <= with.now);
-    let mut notices = Vec::new();
+    let mut notices = report.messages.clone();
     for event in [Event::Failed, Event::Delayed, Event::Succeeded] {
         if event != Event::Delayed || late {
             notices.extend(notice(job, event, &fates, report, with));

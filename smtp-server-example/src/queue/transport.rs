@@ -10,7 +10,7 @@ use smtp_proto::client::Why;
 use smtp_proto::wire::ehlo::Keyword;
 use smtp_proto::wire::reply::ReplyBuf;
 
-use super::model::{Job, RcptId};
+use super::model::{Job, NewMessage, RcptId};
 use super::spool::is_corrupt;
 
 /// Carries deliveries: to mailboxes, to an LMTP server, to other hosts.
@@ -41,6 +41,8 @@ pub(crate) struct Report {
     pub(crate) phase: Option<String>,
     pub(crate) transcript: Option<String>,
     pub(crate) delays: Delays,
+    /// What goes on from here in envelopes of their own.
+    pub(crate) messages: Vec<NewMessage>,
 }
 
 /// Where the time of an attempt went, as far as it went there.

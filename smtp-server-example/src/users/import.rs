@@ -34,7 +34,7 @@ impl Found {
             if to.is_empty() {
                 self.notes.push(format!("{name}: nobody is left, left out"));
             } else {
-                self.aliases.push(Alias { address: name, to });
+                self.aliases.push(Alias { address: name, to, sender: String::new() });
             }
         }
     }

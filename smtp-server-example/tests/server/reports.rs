@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{PATIENCE, Server, stuffed};
 use crate::peers::peer;
 
 /// Reads a message from standard input; prints what kind of report it is, and its fields.
@@ -124,6 +124,10 @@ fn ours(folder: &TempDir, host: &Host) -> Server {
     ] {
         settings.push_str(&format!("[[alias]]\naddress = \"{address}\"\nto = [{to}]\n"));
     }
+    settings.push_str(
+        "[[alias]]\naddress = \"list\"\nto = [\"alice\", \"x@[127.0.0.2]\", \"no@[127.0.0.2]\"]\n\
+         sender = \"carol@example.test\"\n",
+    );
     Server::serve(folder.path(), &settings)
 }
 
@@ -241,4 +245,55 @@ fn what_a_host_further_on_is_asked_to_report_depends_on_who_is_behind_the_addres
         assert_eq!(host.next(), "MAIL FROM:<bob@example.test> RET=HDRS ENVID=Q+3D1", "{why}");
         assert_eq!(host.next(), format!("RCPT TO:<x@[127.0.0.2]> {want}"), "{why}");
     }
+}
+
+#[test]
+fn a_list_sends_on_in_its_owners_name_and_who_wrote_learns_that_it_was_delivered_there() {
+    let (host, folder) = (Host::start("DSN"), TempDir::new().unwrap());
+    let server = ours(&folder, &host);
+    let large = "0123456789\r\n".repeat(10_000);
+    for (text, why) in [("the text\r\n", "in a row"), (&*large, "in a file")] {
+        let before = server.mail("bob").len();
+        let mut client = server.connect();
+        client.say_all(&["EHLO client.example", "MAIL FROM:<bob@example.test> ENVID=Q1 RET=FULL"]);
+        client.say_all(&["RCPT TO:<list@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;l@x.example"]);
+        client.say_all(&["DATA"]);
+        client.send(&stuffed(format!("Subject: to all\r\n\r\n{text}").as_bytes()));
+        assert!(client.reply().starts_with("250 "), "{why}");
+        assert_eq!(
+            host.next(),
+            "MAIL FROM:<carol@example.test>",
+            "{why}: the owner, and nothing of who wrote"
+        );
+        let mut rcpts = [host.next(), host.next()];
+        rcpts.sort_unstable();
+        assert_eq!(rcpts, ["RCPT TO:<no@[127.0.0.2]>", "RCPT TO:<x@[127.0.0.2]>"], "{why}");
+        assert_eq!(server.mail("bob").len(), before + 1, "{why}");
+    }
+    let [to_bob, to_carol] = ["bob", "carol"].map(|user| server.mail(user));
+    for mail in to_bob {
+        let Some(report) = parsed(&mail) else { return };
+        let want = ["delivered", "2.0.0", "rfc822; list@example.test", "rfc822; l@x.example"];
+        assert_eq!(told(&report), [want]);
+        assert!(!String::from_utf8_lossy(&mail).contains("127.0.0.2"), "nobody behind it is named");
+    }
+    assert_eq!(to_carol.len(), 2, "the owner");
+    for mail in to_carol {
+        let report = parsed(&mail).unwrap();
+        assert_eq!(told(&report), [["failed", "5.1.1", "rfc822; no@[127.0.0.2]", "-"]]);
+        assert_eq!(report["message"]["original-envelope-id"], Value::Null);
+    }
+    let mut to_alice = server.mail("alice");
+    to_alice.sort_by_key(Vec::len);
+    for (mail, text) in to_alice.iter().zip(["the text\r\n", &*large]) {
+        assert!(mail.starts_with(b"Return-Path: <carol@example.test>\nDelivered-To: list@example.test\n"));
+        assert!(mail.ends_with(format!("\nSubject: to all\n\n{}", text.replace('\r', "")).as_bytes()));
+    }
+    assert_eq!(to_alice.len(), 2);
+    // A report that is sent to a list goes on from nobody.
+    let mut client = server.connect();
+    client.say_all(&["EHLO client.example", "MAIL FROM:<>", "RCPT TO:<list@example.test>", "DATA"]);
+    client.say_all(&["Subject: a report\r\n\r\nx\r\n."]);
+    assert_eq!(host.next(), "MAIL FROM:<>");
+    assert_eq!((server.mail("alice").len(), server.mail("carol").len()), (3, 2), "and makes none");
 }

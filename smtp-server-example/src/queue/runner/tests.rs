@@ -65,6 +65,7 @@ fn start_in(folder: &Path) -> Running {
         log,
         ids: Arc::new(QueueIds::new()),
         ways: Arc::new(conformance::by_domain),
+        onward: Arc::new(|_| None),
         local: Arc::new(Moody),
         remote: Arc::new(Moody),
     };

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::read::{entry, matching};
 use crate::queue::model::{
-    Crash, DeliveryId, DeliveryState, Kind, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
+    Crash, DeliveryId, DeliveryState, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
     Settled, Settlement, notify_word,
 };
 use crate::queue::store::{Change, Effect, Order, POISON, StoreError, Trouble, Verb};
@@ -150,7 +150,7 @@ fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> R
     let counts = before.epoch == settlement.epoch && before.state != DeliveryState::Done;
     let ended = settlement.now;
     for rcpt in &settlement.rcpts {
-        if counts || rcpt.state == RcptState::Accepted {
+        if counts || rcpt.state == RcptState::Accepted && settlement.is_fact() {
             settle_rcpt(db, id, rcpt, ended)?;
         }
     }
@@ -158,7 +158,6 @@ fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> R
     if counts {
         note_attempt(db, settlement, before.attempts + 1, node)?;
         for notice in &settlement.notices {
-            debug_assert!(notice.envelope.kind == Kind::Dsn, "only notices ride along");
             let stored = enqueue(db, notice, node, epoch)?;
             effect.entries.extend(stored.entries);
             effect.messages.extend(stored.messages);
