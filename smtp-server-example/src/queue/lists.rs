@@ -1,7 +1,7 @@
 //! What is done for an alias itself, beside what goes to those behind it: it is said that it stands for several, or the
 //! message goes on to them in an envelope of its own (RFC 3461 §5.2.7.1, §5.2.7.4).
 
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,6 +22,9 @@ pub(crate) struct Onward {
     pub(crate) deliveries: Vec<NewDelivery>,
 }
 
+/// Knows where a list's mail goes on to; nothing if there is no list of that name.
+pub(crate) type FindList = dyn Fn(&str) -> Option<Onward> + Send + Sync;
+
 /// What there is to say of an alias that stands for several: they have deliveries of their own.
 pub(super) fn expanded(job: &Job) -> Report {
     let outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, Outcome::Expanded)).collect();
@@ -33,7 +36,7 @@ pub(super) struct Lists<'a, D> {
     pub(super) spool: &'a Spool<D>,
     pub(super) policy: &'a Policy,
     pub(super) ids: &'a QueueIds,
-    pub(super) onward: &'a (dyn Fn(&str) -> Option<Onward> + Send + Sync),
+    pub(super) onward: &'a FindList,
 }
 
 impl<D: Disk> Lists<'_, D> {

@@ -14,7 +14,7 @@ use super::dsn::Returned;
 use super::hint;
 use super::in_flight::InFlight;
 use super::intake::Intake;
-use super::lists::{Lists, Onward, expanded};
+use super::lists::{FindList, Lists, expanded};
 use super::lock::Lock;
 use super::model::{Crash, DeliveryId, Job, Kind, NewDelivery, NewRcpt, RcptState, Settlement};
 use super::policy::{Event, Policy, after};
@@ -61,7 +61,7 @@ pub(crate) struct Surroundings {
     /// Who gets a notice to this recipient, and by which way.
     pub(crate) ways: Arc<dyn Fn(NewRcpt) -> Vec<NewDelivery> + Send + Sync>,
     /// Where mail for a list goes on to.
-    pub(crate) onward: Arc<dyn Fn(&str) -> Option<Onward> + Send + Sync>,
+    pub(crate) onward: Arc<FindList>,
     pub(crate) local: Arc<dyn Transport>,
     pub(crate) remote: Arc<dyn Transport>,
 }

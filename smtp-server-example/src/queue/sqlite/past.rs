@@ -102,7 +102,9 @@ pub(super) fn hold(db: &Connection, hold_unknown: bool) -> Result<(Vec<Unknown>,
     let mut dotted = Vec::new();
     while let Some(row) = rows.next()? {
         let (delivery, message, route) = (DeliveryId(row.get(0)?), row.get(1)?, row.get(2)?);
-        if hold_unknown || row.get::<_, i64>(3)? >= ABANDONED {
+        // What it died of says more; that it may have been delivered is said of each recipient.
+        let is_held = held.iter().any(|(known, _)| *known == delivery);
+        if !is_held && (hold_unknown || row.get::<_, i64>(3)? >= ABANDONED) {
             held.push((delivery, "unknown: it may have been delivered, no answer was seen".to_owned()));
         }
         dotted.push(Unknown { delivery, message, route });
