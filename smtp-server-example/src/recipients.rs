@@ -29,6 +29,7 @@ pub(crate) struct Recipients {
     deliveries: Vec<NewDelivery>,
     /// The mailboxes among them: of which way, the how-manieth there.
     mailboxes: Vec<(RouteKey, Arc<User>, usize)>,
+    lists: Vec<Arc<Targets>>,
 }
 
 impl Recipients {
@@ -37,9 +38,13 @@ impl Recipients {
     }
 
     /// Adds whom an address here stands for.
-    pub(crate) fn add_here(&mut self, people: &People, targets: &Targets, given: &NewRcpt) {
+    pub(crate) fn add_here(&mut self, people: &People, targets: &Arc<Targets>, given: &NewRcpt) {
         if targets.sender.is_some() {
-            self.put(RouteKey::list(), given.clone());
+            // By whatever names the same people are written to, they get it once.
+            if !self.lists.contains(targets) {
+                self.lists.push(Arc::clone(targets));
+                self.put(RouteKey::list(), given.clone());
+            }
             return;
         }
         let mut each = given.clone();

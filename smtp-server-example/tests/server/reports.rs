@@ -257,6 +257,7 @@ fn a_list_sends_on_in_its_owners_name_and_who_wrote_learns_that_it_was_delivered
         let mut client = server.connect();
         client.say_all(&["EHLO client.example", "MAIL FROM:<bob@example.test> ENVID=Q1 RET=FULL"]);
         client.say_all(&["RCPT TO:<list@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;l@x.example"]);
+        client.say_all(&["RCPT TO:<List@Example.test> NOTIFY=SUCCESS", "RCPT TO:<list+tag@example.test>"]);
         client.say_all(&["DATA"]);
         client.send(&stuffed(format!("Subject: to all\r\n\r\n{text}").as_bytes()));
         assert!(client.reply().starts_with("250 "), "{why}");
