@@ -103,7 +103,7 @@ pub enum Over {
 /// One message over several connections: who is sent to again at once, and when that ends.
 ///
 /// Sent again is what was not tried because of a server's limits, or because a kept connection had ended: at rest, or, once
-/// for a message, when MAIL was said on it. Refused and [`Unknown`](Outcome::Unknown) never are: the first was said by the
+/// for a message, when MAIL was said on it or nobody was served over it. Refused and [`Unknown`](Outcome::Unknown) never are: the first was said by the
 /// server, the second could deliver twice.
 ///
 /// ```
@@ -132,7 +132,7 @@ pub struct Attempts {
     over: Over,
     /// Attempts that found the connection closed.
     stale: usize,
-    /// A used connection died under MAIL.
+    /// A used connection died under MAIL, or had had its share.
     died: bool,
 }
 
@@ -184,10 +184,11 @@ impl Attempts {
         self.over = Over::Any;
     }
 
-    /// The same over a connection that was used before: a server that leaves when MAIL is said on it says nothing about the
-    /// message.
+    /// The same over a connection that was used before: a server that leaves when MAIL is said on it, or has had enough
+    /// messages on it, says nothing about the message.
     pub fn settle_used(&mut self, outcomes: Vec<Outcome>) {
-        if self.died || !outcomes.iter().any(has_died) {
+        let is_worn_out = outcomes.iter().any(has_died) || outcomes.iter().all(is_limited);
+        if self.died || !is_worn_out {
             return self.settle(outcomes);
         }
         self.died = true;
@@ -267,7 +268,7 @@ mod tests {
             (&[GONE], None, Some(Over::New), "a new connection that dies is the server's answer"),
             (&[FAREWELL], None, Some(Over::New), "421 to the second MAIL"),
             (&[LATE], None, None, "the server has begun with it"),
-            (&[LIMITS], None, None, "nobody was served"),
+            (&[LIMITS], None, Some(Over::New), "nobody was served: a used connection may have had its share"),
             (&[accepted(), LIMITS], Some(Over::Any), Some(Over::Any), "one too many"),
         ];
         for (outcomes, new, used, why) in rows {

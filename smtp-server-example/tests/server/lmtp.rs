@@ -152,9 +152,15 @@ fn each_recipient_has_the_stores_own_answer_from_one_transaction() {
     let (header, body) = content.split_once("\n\n").unwrap();
     assert!(header.starts_with("Received: from ") && header.ends_with("\nSubject: x\nTo: y"), "{content}");
     assert_eq!(body, ".hello\n");
-    let mut lines: Vec<_> = (0..6)
-        .map(|_| server.line(" via=\"lmtp store.test\" "))
-        .map(|line| format!("{} {}", line.split(' ').nth(1).unwrap(), field(&line, "reply")))
+    let lines: Vec<_> = (0..6).map(|_| server.line(" via=\"lmtp store.test\" ")).collect();
+    for (line, key) in
+        lines.iter().flat_map(|line| ["wait", "connect", "data", "total"].map(|key| (line, key)))
+    {
+        assert!(field(line, key).parse::<f64>().is_ok(), "{key} in {line}");
+    }
+    let mut lines: Vec<_> = lines
+        .iter()
+        .map(|line| format!("{} {}", line.split(' ').nth(1).unwrap(), field(line, "reply")))
         .collect();
     lines.sort();
     let want = [

@@ -335,6 +335,22 @@ fn a_destination_that_is_down_is_probed_by_one_message_and_then_drained_within_i
 }
 
 #[test]
+fn a_host_that_wants_a_second_try_gets_it_and_the_log_says_that_this_will_do() {
+    let folder = TempDir::new().unwrap();
+    let mut seen = false;
+    let host = Host::start(move |heard, _| {
+        let first = heard.starts_with("RCPT") && !std::mem::replace(&mut seen, true);
+        first.then_some("450 4.2.0 Greylisted for a second")
+    });
+    let ours = ours(folder.path(), host.address.port(), "retry_first_seconds = 1\n");
+    submit(&mut alice(&ours), PLAIN, "one", "x");
+    let line = ours.line(" deferred ");
+    assert!(field(&line, "hint").contains("a second try"), "{line}");
+    assert_eq!(field(&ours.line(" relayed "), "tries"), "2");
+    assert_eq!(host.all("taken"), ["taken one"]);
+}
+
+#[test]
 fn a_log_line_says_where_the_time_went_to_a_mailbox_and_to_another_host() {
     let folder = TempDir::new().unwrap();
     let host = Host::start(|_, _| None);

@@ -86,6 +86,8 @@ pub(super) struct Records(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     connections: usize,
+    /// Connections that are open, now and at most.
+    open: (usize, usize),
     lines: Vec<String>,
     messages: Vec<(Vec<String>, String)>,
 }
@@ -111,17 +113,30 @@ pub(super) async fn listeners(addresses: &[IpAddr]) -> Vec<TcpListener> {
     }
 }
 
+impl Records {
+    fn opened(&self) {
+        let mut inner = self.0.lock().unwrap();
+        inner.connections += 1;
+        inner.open.0 += 1;
+        inner.open.1 = inner.open.1.max(inner.open.0);
+    }
+}
+
 impl Host {
     pub(super) fn start(listener: TcpListener, script: Script, clock: &Clock) -> Self {
         let records = Records::default();
         let (there, clock) = (records.clone(), clock.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                there.0.lock().unwrap().connections += 1;
+                there.opened();
                 let clock = clock.clone();
                 let talk = Talk { records: there.clone(), script, clock, is_tls: false };
                 // A client may go whenever it likes.
-                tokio::spawn(talk.begin(stream));
+                let records = there.clone();
+                tokio::spawn(async move {
+                    talk.begin(stream).await;
+                    records.0.lock().unwrap().open.0 -= 1;
+                });
             }
         });
         Self { records, task }
@@ -129,6 +144,11 @@ impl Host {
 
     pub(super) fn connections(&self) -> usize {
         self.records.0.lock().unwrap().connections
+    }
+
+    /// The most connections that there were at a time.
+    pub(super) fn at_once(&self) -> usize {
+        self.records.0.lock().unwrap().open.1
     }
 
     /// The lines since the last time.

@@ -123,3 +123,14 @@ async fn a_new_connection_that_dies_at_mail_is_the_hosts_answer() {
     assert!(fate(&world.deliver(job()).await).starts_with("later 4.4.2 "));
     assert_eq!(world.hosts[0].connections(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_more_connections_than_are_allowed_go_to_a_host_at_a_time_whoever_waits() {
+    let mx: &[_] = &[("127.0.0.2", Some(usual as Script))];
+    let world = World::new(&[(10, mx)], |settings| settings.connections_per_host = 3).await;
+    let all = (0..20).map(|_| world.deliver(job()));
+    for report in futures_util::future::join_all(all).await {
+        assert_eq!(fate(&report), "relayed 250 2.0.0 Taken");
+    }
+    assert_eq!((world.hosts[0].at_once(), world.hosts[0].messages().len()), (3, 20));
+}
