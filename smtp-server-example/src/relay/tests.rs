@@ -4,6 +4,7 @@ mod content;
 mod faults;
 mod host;
 mod limits;
+mod moods;
 mod routes;
 mod starttls;
 

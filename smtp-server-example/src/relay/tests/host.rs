@@ -90,6 +90,8 @@ struct Inner {
     open: (usize, usize),
     lines: Vec<String>,
     messages: Vec<(Vec<String>, String)>,
+    /// Recipients of what came whole and was not answered.
+    unanswered: Vec<Vec<String>>,
 }
 
 pub(super) struct Host {
@@ -119,6 +121,20 @@ impl Records {
         inner.connections += 1;
         inner.open.0 += 1;
         inner.open.1 = inner.open.1.max(inner.open.0);
+    }
+}
+
+impl Records {
+    /// A message has come whole, and this is its answer.
+    fn ended(&self, act: Act, to: &[String], content: String) {
+        let mut inner = self.0.lock().unwrap();
+        let is_taken = |text: &str| text.starts_with('2');
+        match act {
+            Act::Usual => inner.messages.push((to.to_vec(), content)),
+            Act::Say(text) | Act::Last(text) if is_taken(text) => inner.messages.push((to.to_vec(), content)),
+            Act::Say(text) | Act::Last(text) if text.starts_with(['4', '5']) => {}
+            _ => inner.unanswered.push(to.to_vec()),
+        }
     }
 }
 
@@ -164,6 +180,16 @@ impl Host {
     /// What it has taken: recipients, and content.
     pub(super) fn messages(&self) -> Vec<(Vec<String>, String)> {
         self.records.0.lock().unwrap().messages.clone()
+    }
+}
+
+impl Host {
+    /// How often it was told of this recipient in a message that it took, and in one that it did not answer.
+    pub(super) fn has(&self, rcpt: &str) -> (usize, usize) {
+        let inner = self.records.0.lock().unwrap();
+        let is_for = |to: &[String]| to.iter().any(|line| line == rcpt);
+        let taken = inner.messages.iter().filter(|(to, _)| is_for(to)).count();
+        (taken, inner.unanswered.iter().filter(|to| is_for(to)).count())
     }
 }
 
@@ -348,9 +374,7 @@ impl Talk {
         let content = wire.until(|rest| find(rest, b"\r\n.\r\n")).await?;
         let content = String::from_utf8_lossy(&content[..content.len() - 3]).into_owned();
         let act = self.hear(".", transaction, to.len());
-        if matches!(act, Act::Usual) || matches!(act, Act::Say(text) if text.starts_with('2')) {
-            self.records.0.lock().unwrap().messages.push((to.to_vec(), content));
-        }
+        self.records.ended(act, to, content);
         wire.act(act, "250 2.0.0 Taken").await
     }
 }
