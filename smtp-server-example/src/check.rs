@@ -13,6 +13,7 @@ mod limits;
 mod lists;
 mod neighbours;
 mod people;
+mod queue;
 mod relay;
 mod server;
 
@@ -49,6 +50,7 @@ const GROUPS: &[fn(&Site, &mut Findings)] = &[
     limits::check,
     server::check,
     clock::check,
+    queue::check,
     dns::check,
     lists::check,
     neighbours::check,

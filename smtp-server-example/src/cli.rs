@@ -111,10 +111,10 @@ Examples:
   smtp-server-example serve --config mail.toml
   smtp-server-example serve --config mail.toml --hold-all     then queue list, queue drop, queue release";
 
-/// Looks for what would keep a server from working: settings, certificate, disk, DNS, neighbours.
+/// Looks for what would keep a server from working: settings, certificate, disk, queue, DNS, neighbours.
 ///
 /// A line for each thing that is looked at: `ok`, `warn` or `FAIL`, its name, what was found, why it matters, and what to
-/// do. What fails decides about the exit code: 78 settings or certificate, 73 disk, 69 a neighbour, 68 DNS, 75 no answer.
+/// do. What fails decides about the exit code: 78 settings or certificate, 73 disk, 74 queue, 69 a neighbour, 68 DNS, 75 no answer.
 /// Run it as the user that runs the server, on the same machine, best while the server runs.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -280,6 +280,12 @@ pub(crate) struct DnsPrint {
     /// Where others reach this server; again for more. Without it `dns.own_addresses`, or this machine's
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Vec<IpAddr>,
+    /// Users read their mail on this host by IMAP, on port 993, as with Dovecot beside the server
+    #[arg(long)]
+    pub(crate) imap: bool,
+    /// Users read their mail on this host by POP3, on port 995
+    #[arg(long)]
+    pub(crate) pop3: bool,
     /// Print lines of a zone file
     #[arg(long, conflicts_with = "json")]
     pub(crate) zone: bool,
@@ -291,7 +297,7 @@ pub(crate) struct DnsPrint {
 const DNS_EXAMPLES: &str = "\
 Examples:
   smtp-server-example dns print --config mail.toml --address 192.0.2.7
-  smtp-server-example dns print --config mail.toml --zone";
+  smtp-server-example dns print --config mail.toml --imap --zone";
 
 /// Shows which hosts take a domain's mail, in the order in which they would be tried.
 ///

@@ -29,7 +29,7 @@ struct Record {
 pub(crate) fn print(command: &cli::DnsPrint) -> Result<String, Failure> {
     let config = Config::read(&command.config)?;
     let addresses = addresses(&config, &command.address);
-    let records = records(&config, &addresses);
+    let records = records(&config, &addresses, &readers(command));
     Ok(match (command.json, command.zone) {
         // INVARIANT: the types are plain, nothing of them can fail.
         (true, _) => serde_json::to_string(&records).unwrap_or_default() + "\n",
@@ -49,7 +49,7 @@ fn addresses(config: &Config, given: &[IpAddr]) -> Vec<IpAddr> {
     check::outer_addresses().into_iter().filter(|address| check::is_public(*address)).collect()
 }
 
-fn records(config: &Config, addresses: &[IpAddr]) -> Vec<Record> {
+fn records(config: &Config, addresses: &[IpAddr], readers: &[Service]) -> Vec<Record> {
     let host = format!("{}.", config.hostname.to_ascii_lowercase());
     let mut records = Vec::new();
     let mut add = |name: &str, kind, value: String, why| {
@@ -71,7 +71,13 @@ fn records(config: &Config, addresses: &[IpAddr]) -> Vec<Record> {
         if domain != host {
             add(&domain, "TXT", text("v=spf1 mx -all"), "only the domain's own hosts send in its name (SPF)");
         }
-        for (port, service, why) in services(config) {
+        add(
+            &format!("_dmarc.{domain}"),
+            "TXT",
+            text("v=DMARC1; p=none"),
+            "mail that only looks like the domain's is nobody's to refuse yet (DMARC)",
+        );
+        for (port, service, why) in services(config).into_iter().chain(readers.iter().copied()) {
             let name = format!("_{service}._tcp.{domain}");
             add(&name, "SRV", format!("0 1 {port} {host}"), why);
         }
@@ -79,8 +85,18 @@ fn records(config: &Config, addresses: &[IpAddr]) -> Vec<Record> {
     records
 }
 
+/// Port, name and reason.
+type Service = (u16, &'static str, &'static str);
+
+/// Where users' programs find their mail, which others keep for us on this host (RFC 6186 §3.2, §3.3).
+fn readers(command: &cli::DnsPrint) -> Vec<Service> {
+    let imap = command.imap.then_some((993, "imaps", "where users' programs read by IMAP, under TLS"));
+    let pop3 = command.pop3.then_some((995, "pop3s", "where users' programs read by POP3, under TLS"));
+    [imap, pop3].into_iter().flatten().collect()
+}
+
 /// Where users' programs find the listeners that are for them (RFC 6186 §3.1, RFC 8314 §5.1).
-fn services(config: &Config) -> Vec<(u16, &'static str, &'static str)> {
+fn services(config: &Config) -> Vec<Service> {
     let service = |listener: &crate::config::Listener| {
         let Place::Tcp(address) = &listener.address else { return None };
         let (service, why) = match listener.kind {

@@ -15,6 +15,7 @@
 
 mod admin;
 pub(crate) mod command;
+mod condition;
 mod content;
 mod control;
 mod copy;
@@ -55,6 +56,7 @@ mod conformance;
 #[cfg(test)]
 mod power;
 
+pub(crate) use self::condition::{Condition, condition};
 pub(crate) use self::content::{Feed, Seen, look};
 pub(crate) use self::control::{listen, state_of_server};
 pub(crate) use self::copy::{Copied, save, take_back};

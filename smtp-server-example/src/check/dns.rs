@@ -21,6 +21,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
         for domain in &site.config.domains {
             exchangers(site, resolver, domain, findings).await;
             senders(resolver, domain, findings).await;
+            policy(resolver, domain, findings).await;
         }
     });
 }
@@ -168,6 +169,32 @@ async fn senders(resolver: &Resolver, domain: &str, findings: &mut Findings) {
         // RFC 7208 §4.5: then it counts as an error.
         more => findings.fail(
             Kind::NoHost,
+            name,
+            format!("there are {} policies", more.len()),
+            "then none of them counts",
+            "take all but one away",
+        ),
+    }
+}
+
+/// DMARC (RFC 7489 §6.1): whether the domain says what is to be done with mail that only looks like its own.
+async fn policy(resolver: &Resolver, domain: &str, findings: &mut Findings) {
+    let name = format!("dmarc {domain}");
+    let answer = resolver.txt(&format!("_dmarc.{domain}")).await;
+    if let Answer::Failed(error) = &answer {
+        return findings.fail(Kind::TryLater, name, format!("DNS fails: {error}"), NO_ANSWER, ASK_AGAIN);
+    }
+    let policies: Vec<_> = answer.records().iter().filter(|text| text.starts_with(b"v=DMARC1")).collect();
+    match &policies[..] {
+        [one] => findings.ok(name, String::from_utf8_lossy(one).into_owned()),
+        [] => findings.warn(
+            name,
+            "there is no policy",
+            "large providers ask for one from who sends much",
+            format!("publish: _dmarc.{domain}. TXT \"v=DMARC1; p=none\" (see dns print)"),
+        ),
+        // RFC 7489 §6.6.3.
+        more => findings.warn(
             name,
             format!("there are {} policies", more.len()),
             "then none of them counts",

@@ -16,7 +16,7 @@ impl Queue {
     }
 }
 
-fn figures(db: &Connection, now: i64) -> Result<Figures, StoreError> {
+pub(super) fn figures(db: &Connection, now: i64) -> Result<Figures, StoreError> {
     let mut figures = Figures::default();
     let mut states =
         db.prepare_cached("SELECT state, count(*) FROM delivery WHERE state <> 'done' GROUP BY state")?;

@@ -11,11 +11,12 @@ use tempfile::TempDir;
 
 use crate::harness::{Server, binary};
 use crate::neighbours::{Neighbour, clamd, free_address, is_root, knot, rspamd, unbound};
-use crate::peers::peer;
+use crate::peers::{peer, succeed};
 
 const ZONE: &str = "
 @ MX 10 mx
 @ TXT \"v=spf1 mx -all\"
+_dmarc TXT \"v=DMARC1; p=none\"
 two MX 10 mx
 two TXT \"v=spf1 mx -all\"
 two TXT \"v=spf1 -all\"
@@ -96,7 +97,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// A certificate for a host that a root in `root.pem` has signed, good from a year to a year, and its key.
+/// A certificate for hosts that a root in `root.pem` has signed, good from a year to a year, and its key.
 pub(crate) fn certificate(folder: &Path, host: &str, from: i32, until: jiff::civil::Date) -> String {
     let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut root = CertificateParams::new(Vec::new()).unwrap();
@@ -104,7 +105,7 @@ pub(crate) fn certificate(folder: &Path, host: &str, from: i32, until: jiff::civ
     root.distinguished_name.push(rcgen::DnType::CommonName, "a root for tests");
     fs::write(folder.join("root.pem"), root.self_signed(&root_key).unwrap().pem()).unwrap();
     let issuer = Issuer::new(root, root_key);
-    let mut leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    let mut leaf = CertificateParams::new(host.split(' ').map(str::to_owned).collect::<Vec<_>>()).unwrap();
     leaf.not_before = date_time_ymd(from, 1, 1);
     leaf.not_after = date_time_ymd(until.year().into(), until.month() as u8, until.day() as u8);
     fs::write(folder.join("certificate.pem"), leaf.signed_by(&key, &issuer).unwrap().pem()).unwrap();
@@ -157,6 +158,8 @@ fn a_set_up_that_works_is_told_so_line_by_line() {
         "ok   reverse 2001:db8::9: it is mx.site.example, which leads back",
         "ok   mx site.example: 10 mx.site.example is this server",
         "ok   spf site.example: v=spf1 mx -all",
+        "ok   dmarc site.example: v=DMARC1; p=none",
+        "ok   queue: a server works at it; deliveries that wait: 0",
         "ok   resolver: ",
         "ok   blocklist bl.example ipv4: ",
         "ok   listed 198.51.100.9: ",
@@ -190,6 +193,12 @@ fn what_is_wrong_in_dns_is_told_with_what_to_publish() {
             "ok   mx backup.site.example: 10 mx.site.example",
             0,
             "second of two",
+        ),
+        (
+            "domains = [\"only.site.example\"]\n",
+            "warn dmarc only.site.example: there is no policy; large providers ask for one",
+            0,
+            "no DMARC",
         ),
         ("domains = [\"null.site.example\"]\n", "FAIL mx null.site.example: a null MX", 68, "RFC 7505"),
         (
@@ -291,7 +300,8 @@ fn what_dns_print_prints_can_be_published_and_is_what_check_wants() {
                     [auth]\nallow_insecure_auth = true\n[[listener]]\nkind = \"submission\"\naddress = \"[::]:587\"\n";
     fs::write(&file, settings).unwrap();
     let print = |more: &[&str]| {
-        let args = ["dns", "print", "--config", file.to_str().unwrap(), "--address", "198.51.100.9"];
+        let args =
+            ["dns", "print", "--config", file.to_str().unwrap(), "--imap", "--address", "198.51.100.9"];
         let output = crate::harness::run(&[&args[..], &["--address", "2001:db8::9"], more].concat());
         assert!(output.status.success(), "{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
@@ -301,6 +311,12 @@ fn what_dns_print_prints_can_be_published_and_is_what_check_wants() {
     assert_eq!(json.as_array().unwrap().len(), zone.lines().count());
     assert!(table.contains("a.example.  ") && table.contains("  MX    10 mx.a.example.\n"), "{table}");
 
+    for domain in ["a.example", "b.example"] {
+        for record in ["_submission._tcp.{} 3600 IN SRV 0 1 587", "_imaps._tcp.{} 3600 IN SRV 0 1 993"] {
+            let record = record.replace("{}", &format!("{domain}.")) + " mx.a.example. ";
+            assert!(zone.contains(&record), "no `{record}`:\n{zone}");
+        }
+    }
     // Knot does not load what it can't read, and then nothing resolves.
     let of = |zone_name: &str| {
         let ending = format!("{zone_name}.");
@@ -310,6 +326,13 @@ fn what_dns_print_prints_can_be_published_and_is_what_check_wants() {
     let names = ["a.example", "b.example", "100.51.198.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"];
     let zones: Vec<_> = names.iter().map(|name| (*name, of(name))).collect();
     let zones: Vec<_> = zones.iter().map(|(name, records)| (*name, records.as_str())).collect();
+    let Some(checker) = peer("kzonecheck") else { return };
+    for (name, records) in &zones {
+        let file = folder.path().join(format!("{name}.zone"));
+        let head = "@ 60 SOA ns hostmaster 1 60 60 60 60\n@ 60 NS ns\nns 60 A 127.0.0.1\n";
+        fs::write(&file, format!("$ORIGIN {name}.\n{head}{records}")).unwrap();
+        succeed(Command::new(checker.get_program()).args(["--origin", name]).arg(&file));
+    }
     let Some(dns) = knot(&zones) else { return };
     let Some(resolver) = unbound(dns.address, &names.map(|name| (name, false))) else { return };
     let own = format!(
@@ -325,6 +348,8 @@ fn what_dns_print_prints_can_be_published_and_is_what_check_wants() {
         "ok   mx b.example: ",
         "ok   spf a.example: v=spf1 mx -all",
         "ok   spf b.example: v=spf1 mx -all",
+        "ok   dmarc a.example: v=DMARC1; p=none",
+        "ok   dmarc b.example: v=DMARC1; p=none",
     ] {
         assert!(said.contains(want), "no `{want}`:\n{said}\n{zone}");
     }
@@ -513,6 +538,42 @@ fn too_few_descriptors_and_a_folder_that_can_not_be_written_to_are_told() {
     let (said, code) = check(folder.path(), &settings, &["--offline"]);
     assert!(said.contains("FAIL disk-sync: can't write to /proc/"), "{said}");
     assert_eq!(code, Some(73), "{said}");
+}
+
+#[test]
+fn a_queue_that_has_failed_is_told_and_so_is_what_waits_for_the_operator() {
+    let folder = TempDir::new().unwrap();
+    let settings = alone("[[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\nname = \"alice\"\n");
+    let (said, _) = check(folder.path(), &settings, &["--offline"]);
+    assert!(said.contains("ok   queue: there is none yet"), "{said}");
+    let server = Server::serve(folder.path(), &settings);
+    let db = folder.path().join("mail/.queue/queue.db");
+    let broken = crate::queue::Broken::new(server.data.join("alice/new"));
+    crate::queue::send(&server, "<a@client.example>", &["<alice@example.test>"], "x");
+    server.settle();
+    crate::queue::queue(&server.data, "hold", &["all"]);
+    let (said, code) = check(folder.path(), &settings, &["--offline"]);
+    assert!(said.contains("ok   queue: a server works at it; deliveries that wait: 0\n"), "{said}");
+    assert!(said.contains("warn queue-held: deliveries that are held: 1; they wait for you"), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+    drop(broken);
+    // A disk that has lost what was on it.
+    let other = rusqlite::Connection::open(&db).unwrap();
+    other.execute("INSERT INTO meta VALUES ('x', 'y')", []).unwrap();
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let octets = fs::metadata(&db).unwrap().len() as usize;
+    let file = fs::OpenOptions::new().write(true).open(&db).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xAA; octets - 4096], 4096).unwrap();
+    let mut client = server.connect();
+    client.say_all(&["EHLO x.example", "MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA"]);
+    let reply = client.say("x\r\n.");
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    let (said, code) = check(folder.path(), &settings, &["--offline"]);
+    assert!(
+        said.contains("FAIL server: its queue has failed: database disk image is malformed; nothing is"),
+        "{said}"
+    );
+    assert_eq!(code, Some(74), "{said}");
 }
 
 #[test]

@@ -101,7 +101,8 @@ impl Server {
         Self::try_start(program, &folder.join("mail"))
     }
 
-    fn start(command: Command, data: &Path) -> Self {
+    /// Starts it by this command, with its mail in `data`.
+    pub(crate) fn start(command: Command, data: &Path) -> Self {
         Self::try_start(command, data)
             .unwrap_or_else(|status| panic!("it ended before it was ready: {status}"))
     }
