@@ -44,10 +44,10 @@ pub enum Fault {
     #[error("argument malformed")]
     Argument,
     /// The reverse-path is malformed.
-    #[error("reverse-path malformed")]
+    #[error("sender malformed, not user@domain or empty")]
     ReversePath,
     /// The forward-path is malformed.
-    #[error("forward-path malformed")]
+    #[error("mailbox malformed, not user@domain")]
     ForwardPath,
     /// The mailbox holds UTF-8 and SMTPUTF8 is not in force (RFC 6531 §3.5).
     #[error("SMTPUTF8 needed")]

@@ -37,6 +37,19 @@ fn codes(outcomes: &[Outcome]) -> Vec<u16> {
 }
 
 #[tokio::test]
+async fn a_host_without_a_port_is_told_to_have_one() {
+    for (host, said) in [
+        ("127.0.0.1", "127.0.0.1 has no address: add the port, as in mx.example:25"),
+        ("127.0.0.1:smtp", "127.0.0.1:smtp has no address: add the port, as in mx.example:25"),
+    ] {
+        let error = Client::to(host, config()).connect().await.unwrap_err();
+        assert_eq!(error.to_string(), said);
+    }
+    let other = ConnectError::NoAddress { host: "mx.example:25".to_owned(), source: None };
+    assert_eq!(other.to_string(), "mx.example:25 has no address");
+}
+
+#[tokio::test]
 async fn each_recipient_has_its_outcome_and_the_content_arrives_as_it_was() {
     let mx = Catcher::start().await;
     mx.on_rcpt("ghost@*", &[NO_USER]);

@@ -35,7 +35,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub enum ConnectError {
     /// The name has no address, or it can't be found out.
-    #[error("{host} has no address")]
+    #[error("{host} has no address{}", portless(.host))]
     NoAddress {
         /// Name and port.
         host: String,
@@ -83,6 +83,12 @@ pub enum ConnectError {
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// What to do about a host without a port, which no resolver says in so many words.
+fn portless(host: &str) -> &'static str {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { "" } else { ": add the port, as in mx.example:25" }
 }
 
 fn said(reply: Option<&ReplyBuf>) -> String {
