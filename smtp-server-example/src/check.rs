@@ -59,7 +59,7 @@ const GROUPS: &[fn(&Site, &mut Findings)] = &[
 
 /// Looks at everything. The text is what is to be printed; the error, where something would fail, comes after it.
 pub(crate) fn run(command: &cli::Check) -> Result<(String, Result<(), Failure>), Failure> {
-    let config = Config::read(&command.config)?;
+    let config = Config::read_to_serve(&command.config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -299,21 +299,28 @@ Examples:
   smtp-server-example dns print --config mail.toml --address 192.0.2.7
   smtp-server-example dns print --config mail.toml --imap --zone";
 
-/// Shows which hosts take a domain's mail, in the order in which they would be tried.
+/// Shows which hosts would get the mail for an address, in the order in which they would be tried.
 ///
-/// What it asks of DNS is what delivery asks. Where there is no host it says why, as a reply of SMTP would, and ends
-/// with 68 if that is final or 75 if it may pass.
+/// With the settings it says first which [[route]] is taken, how its hosts are spoken to, and as whom; without, it is always
+/// MX. What it asks of DNS is what delivery asks. Where there is no host it says why, as a reply of SMTP would, and ends with
+/// 68 if that is final or 75 if it may pass.
 #[derive(Debug, Args)]
 pub(crate) struct Route {
     /// A domain, a mail address, or an address in brackets
-    #[arg(value_name = "DOMAIN")]
+    #[arg(value_name = "ADDRESS")]
     pub(crate) to: String,
+    /// Who sends: a route may be for some senders alone. Without it, nobody, as for notifications
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true, requires = "config")]
+    pub(crate) from: String,
+    /// The settings that the server runs by: routes, DNS servers, names and addresses of this server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// A DNS server to ask; again for more. Without it, those of the system
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub(crate) resolver: Vec<SocketAddr>,
-    /// How long to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
-    pub(crate) timeout: u64,
+    /// How long to wait for each answer: 5, if the settings don't say
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) timeout: Option<u64>,
     /// A name of this server, where a list of hosts is cut; again for more
     #[arg(long, value_name = "HOST")]
     pub(crate) own_name: Vec<String>,
@@ -329,7 +336,8 @@ const ROUTE_EXAMPLES: &str = "\
 Examples:
   smtp-server-example route example.org
   smtp-server-example route carol@example.org --resolver 127.0.0.1:53
-  smtp-server-example route [192.0.2.1]";
+  smtp-server-example route [192.0.2.1]
+  smtp-server-example route carol@example.org --config mail.toml --from alice@example.test";
 
 /// Has a message scanned, to see that scanners work and what they would say.
 ///

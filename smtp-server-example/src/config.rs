@@ -4,6 +4,8 @@ mod change;
 mod check;
 mod document;
 mod keys;
+mod route;
+mod secret;
 mod sections;
 mod table;
 #[cfg(test)]
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::check::user as check_user;
 use self::document::Document;
 pub(crate) use self::keys::{defaults, example, render};
+pub(crate) use self::route::{At, Pattern, Route, RouteTls, SmartHost, select as select_route};
+pub(crate) use self::secret::Secret;
 pub(crate) use self::sections::{
     Alias, Auth, Delivery, Domain, Kind, Limits, Listener, Network, Place, Submission, Tls, User,
 };
@@ -59,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) queue: QueueSettings,
     #[serde(default)]
     pub(crate) relay: RelaySettings,
+    #[serde(default)]
+    pub(crate) route: Vec<Route>,
     #[serde(default)]
     pub(crate) checks: Checks,
     #[serde(default)]
@@ -110,6 +116,7 @@ impl Config {
             dns: Dns::default(),
             queue: QueueSettings::default(),
             relay: RelaySettings::default(),
+            route: vec![Route::example()],
             checks: Checks::default(),
             scan: Scan::default(),
             metrics: MetricsSettings::default(),
@@ -134,6 +141,20 @@ impl Config {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// [`read`](Self::read), with a look whether the secrets are there too: whoever does not serve need not have them.
+    pub(crate) fn read_to_serve(path: &Path) -> Result<Self, Failure> {
+        let (text, file) =
+            (fs::read_to_string(path).map_err(|error| unreadable(path, &error))?, path.display());
+        let config = Self::parse(&file.to_string(), &text)?;
+        for (i, route) in config.route.iter().enumerate().filter(|(_, route)| !route.user.is_empty()) {
+            if let Err(what) = route.secret.read() {
+                let (file, at) = (file.to_string(), format!("route.{i}.secret"));
+                return Err(Document::parse(&file, &text)?.wrong(&at, &format!("`secret`: {what}")));
+            }
+        }
+        Ok(config)
     }
 
     /// Reads and checks settings; `file` is what errors call them.

@@ -22,7 +22,8 @@ const USERS: [&str; 2] = ["alice", "bob"];
 
 /// Runs it.
 pub(crate) fn run(demo: Demo, log: &Log) -> Result<(), Failure> {
-    let mut config = Config { data: demo.data, blocklist: Vec::new(), ..Config::example() };
+    let mut config =
+        Config { data: demo.data, blocklist: Vec::new(), route: Vec::new(), ..Config::example() };
     config.limits.message_octets = MESSAGE_OCTETS;
     // Nobody has a demonstration in mind that sends mail to strangers.
     config.relay.enabled = false;

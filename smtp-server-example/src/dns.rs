@@ -14,6 +14,6 @@ mod router;
 pub(crate) use self::answer::{Answer, Lookup, Mx};
 pub(crate) use self::mx::{Host, NoRoute, Route, Why};
 pub(crate) use self::network::Ourselves;
-pub(crate) use self::resolver::{Resolver, ResolverSettings, servers};
+pub(crate) use self::resolver::{Resolver, ResolverSettings, a_labels, servers};
 pub(crate) use self::reverse::{Reverse, reverse};
 pub(crate) use self::router::{Router, RouterSettings};

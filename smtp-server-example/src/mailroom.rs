@@ -11,9 +11,8 @@ use smtp_tokio::ClientConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
 use crate::directory::Found;
-use crate::dns::{Ourselves, Resolver, ResolverSettings, Router, RouterSettings};
+use crate::dns::{Resolver, ResolverSettings, Router, RouterSettings};
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
@@ -24,7 +23,7 @@ use crate::queue::{
 };
 use crate::queue_id::QueueIds;
 use crate::recipients::Recipients;
-use crate::relay::Relay;
+use crate::relay::{Hosts, Relay};
 use crate::store::{RealDisk, Store};
 
 /// The queue's folder below the mail folder. No user's mailbox has that name unless somebody wants it so.
@@ -93,7 +92,7 @@ pub(crate) fn begin(
         ways: Arc::new(move |rcpt| ways(&known, rcpt)),
         onward: Arc::new(move |address| onward(&lists, address)),
         local: Arc::new(mailboxes(store, people, &opened)?),
-        remote: remote(&config, opened.spool.clone())?,
+        remote: remote(people, opened.spool.clone(), log)?,
     };
     let (queue, runner, writer) = opened.begin(with, Timestamp::now()).map_err(broken)?;
     let (stop, stopped) = watch::channel(false);
@@ -130,12 +129,14 @@ fn state(people: &People, pressure: &Pressure, queue: &Queue) -> Value {
 
 /// Who gets a notice to this recipient, and by which way.
 fn ways(people: &People, rcpt: NewRcpt) -> Vec<NewDelivery> {
+    // The sender of what the queue itself sends.
+    const NULL: &str = "";
     let mut to = Recipients::default();
     let address = rcpt.address.clone();
     match Mailbox::parse(address.as_bytes()).map(|mailbox| (mailbox, people.known().directory.find(mailbox)))
     {
-        Ok((_, Found::Here(targets))) => to.add_here(people, &targets, &rcpt),
-        Ok((mailbox, Found::Foreign)) => to.add_elsewhere(mailbox, rcpt),
+        Ok((_, Found::Here(targets))) => to.add_here(people, NULL, &targets, &rcpt),
+        Ok((mailbox, Found::Foreign)) => to.add_elsewhere(people, NULL, mailbox, rcpt),
         // Where nobody has that name, the mailboxes say so.
         Ok((_, Found::NoUser)) | Err(_) => drop(to.put(RouteKey::local(), rcpt)),
     }
@@ -170,7 +171,8 @@ fn mailboxes(
 }
 
 /// The way to other hosts.
-fn remote(config: &Config, spool: Spool<RealDisk>) -> Result<Arc<dyn Transport>, Failure> {
+fn remote(people: &Arc<People>, spool: Spool<RealDisk>, log: &Log) -> Result<Arc<dyn Transport>, Failure> {
+    let config = people.config();
     let settings = &config.relay;
     if !settings.enabled {
         return Ok(Arc::new(Nowhere));
@@ -179,12 +181,10 @@ fn remote(config: &Config, spool: Spool<RealDisk>) -> Result<Arc<dyn Transport>,
     let hello = if settings.hello.is_empty() { &config.hostname } else { &settings.hello };
     let client = ClientConfig::new(hello)
         .map_err(|error| Failure::new(Kind::Config, format!("`relay.hello`: {hello}: {error}")))?;
-    let names = config.domains.iter().chain([&config.hostname, hello]).cloned();
-    let router = RouterSettings {
-        ourselves: Ourselves::new(names, config.dns.own_addresses.clone()),
-        allowed_targets: settings.allowed_targets.clone(),
-    };
-    Ok(Arc::new(Relay::new(Router::new(resolver, router), client, settings.clone(), spool)))
+    let router = Router::new(resolver, RouterSettings::of(&config));
+    let hosts = Hosts::new(client, settings.clone(), log.clone());
+    let people = Arc::clone(people);
+    Ok(Arc::new(Relay::new(router, hosts, Arc::new(move || people.config()), spool)))
 }
 
 /// A fault of the queue, for whoever starts the server.

@@ -75,7 +75,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => {
             // First, as there is one thread yet.
             let sockets = Sockets::from_environment()?;
-            let config = Config::read(&serve.config)?;
+            let config = Config::read_to_serve(&serve.config)?;
             sockets.check(&config)?;
             let tls = tls::load(&config.tls)?;
             let people = People::open(&config)?;

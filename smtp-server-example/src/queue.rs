@@ -60,7 +60,7 @@ pub(crate) use self::condition::{Condition, condition};
 pub(crate) use self::content::{Feed, Seen, look};
 pub(crate) use self::control::{listen, state_of_server};
 pub(crate) use self::copy::{Copied, save, take_back};
-pub(crate) use self::home::{Home, Homes, Mailboxes};
+pub(crate) use self::home::{Home, Homes, Mailboxes, part};
 #[cfg(test)]
 pub(crate) use self::in_flight::Flight;
 pub(crate) use self::intake::Intake;

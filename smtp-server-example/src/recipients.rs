@@ -22,6 +22,7 @@ use smtp_proto::wire::xtext;
 use crate::directory::{Targets, User};
 use crate::people::People;
 use crate::queue::{NewDelivery, NewRcpt, RouteKey};
+use crate::relay::route_key;
 
 /// The recipients of one message by way, each place once.
 #[derive(Debug, Default)]
@@ -38,7 +39,13 @@ impl Recipients {
     }
 
     /// Adds whom an address here stands for.
-    pub(crate) fn add_here(&mut self, people: &People, targets: &Arc<Targets>, given: &NewRcpt) {
+    pub(crate) fn add_here(
+        &mut self,
+        people: &People,
+        sender: &str,
+        targets: &Arc<Targets>,
+        given: &NewRcpt,
+    ) {
         if targets.sender.is_some() {
             // By whatever names the same people are written to, they get it once.
             if !self.lists.contains(targets) {
@@ -58,15 +65,16 @@ impl Recipients {
         self.add_users(people, targets, &each);
         each.orcpt = each.orcpt.or_else(|| orcpt_of(&given.address));
         for elsewhere in &targets.remote {
-            self.add_elsewhere(elsewhere.as_mailbox(), each.clone());
+            self.add_elsewhere(people, sender, elsewhere.as_mailbox(), each.clone());
         }
     }
 
     /// Adds whom a list stands for.
     pub(crate) fn add_behind(&mut self, people: &People, targets: &Targets, list: &NewRcpt) {
+        let sender = targets.sender.as_deref().unwrap_or_default();
         self.add_users(people, targets, list);
         for elsewhere in &targets.remote {
-            self.add_elsewhere(elsewhere.as_mailbox(), list.clone());
+            self.add_elsewhere(people, sender, elsewhere.as_mailbox(), list.clone());
         }
     }
 
@@ -78,9 +86,15 @@ impl Recipients {
     }
 
     /// Adds a recipient elsewhere.
-    pub(crate) fn add_elsewhere(&mut self, mailbox: Mailbox<'_>, given: NewRcpt) {
+    pub(crate) fn add_elsewhere(
+        &mut self,
+        people: &People,
+        sender: &str,
+        mailbox: Mailbox<'_>,
+        given: NewRcpt,
+    ) {
         let address = mailbox.as_str();
-        let way = RouteKey::domain(address.rsplit_once('@').map_or(address, |(_, domain)| domain));
+        let way = route_key(&people.config().route, sender, address);
         let known = self.deliveries.iter_mut().find(|delivery| delivery.route == way);
         match known.and_then(|known| known.rcpts.iter_mut().find(|rcpt| rcpt.address == address)) {
             Some(known) => join(known, given),

@@ -1,4 +1,4 @@
-//! The way to other hosts: from a delivery to the hosts of its domain, one after another.
+//! The way to other hosts: from a delivery to the hosts of its domain, or to those that a route names, one after another.
 //!
 //! ```text
 //!  Job --> Router: hosts and addresses, best first --> Hosts: a connection, kept or new --> Message: one transaction
@@ -6,6 +6,9 @@
 //!                                                         v                                  v
 //!                                                      the next address                    Ledger --> Report
 //! ```
+//!
+//! A route of the settings takes the router's place where it names hosts; those are spoken to as it says, and what is wrong
+//! with them is told to the operator, and costs no mail.
 //!
 //! An answer of 5yz about the message is final; 4yz, or a host that can't be talked to, leads to the next host. What may
 //! have been taken goes to no other host. The sender stays what it was, also where an alias leads here.
@@ -15,21 +18,29 @@ mod hosts;
 mod ledger;
 mod settings;
 mod transmit;
+mod ways;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use smtp_proto::wire::ehlo::Keyword;
+use smtp_tokio::Outcome as Sent;
 use smtp_tokio::client::{CloseReason, Lease, Why};
-use smtp_tokio::{ClientConfig, Outcome as Sent};
 
-use self::hosts::{Hosts, Target};
+pub(crate) use self::hosts::Hosts;
+use self::hosts::{Login, Target};
 use self::ledger::{HostFailure, Ledger};
-pub(crate) use self::settings::RelaySettings;
+pub(crate) use self::settings::{MxTls, RelaySettings};
 use self::transmit::Message;
-use crate::dns::{Lookup, NoRoute, Router};
+pub(crate) use self::ways::route_key;
+use self::ways::{Way, parts};
+use crate::config::{Config, Route, SmartHost};
+use crate::dns::{Lookup, NoRoute, Router, Why as NoHost};
 use crate::queue::{Job, Outcome, Reach, Report, Said, Spool, Transport};
 use crate::store::RealDisk;
 
@@ -38,11 +49,14 @@ use crate::store::RealDisk;
 const AT_ONCE: usize = 5;
 
 /// Carries mail to other hosts.
-#[derive(Debug)]
 pub(crate) struct Relay<L> {
     router: Router<L>,
     hosts: Hosts,
+    /// The settings of now, which say what routes there are.
+    config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
     spool: Spool<RealDisk>,
+    /// Whose turn it is among hosts that are equal.
+    turn: AtomicUsize,
 }
 
 /// One delivery on its way.
@@ -59,30 +73,100 @@ struct Attempt<'a> {
 }
 
 impl<L: Lookup> Relay<L> {
-    pub(crate) fn new(
+    pub(crate) const fn new(
         router: Router<L>,
-        config: ClientConfig,
-        settings: RelaySettings,
+        hosts: Hosts,
+        config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
         spool: Spool<RealDisk>,
     ) -> Self {
-        Self { router, hosts: Hosts::new(config, settings), spool }
+        Self { router, hosts, config, spool, turn: AtomicUsize::new(0) }
     }
 
     async fn deliver_all(&self, job: &Arc<Job>) -> Report {
+        let config = (self.config)();
+        let mut whole: Option<Report> = None;
+        for (way, part) in parts(&config.route, job) {
+            let report = self.deliver_one_way(&way, &part).await;
+            whole = Some(match whole {
+                None => report,
+                Some(before) => together(before, report),
+            });
+        }
+        whole.unwrap_or_default()
+    }
+
+    async fn deliver_one_way(&self, way: &Way, job: &Arc<Job>) -> Report {
         let began = Instant::now();
-        let route = match self.router.route(job.route.as_str()).await {
-            Ok(route) => route,
+        let must_be_verified = job.envelope.requiretls;
+        let found = match way {
+            Way::Mx { domain, tls } => {
+                let tls = self.hosts.policy(*tls, must_be_verified);
+                self.router.route(domain).await.map(|route| self.hosts.targets(&route, tls))
+            }
+            Way::Smart(route) => self.smart_targets(route, must_be_verified).await,
+        };
+        let targets = match found {
+            Ok(targets) => targets,
             Err(no_route) => return nowhere(job, &no_route),
         };
         let mut attempt = Attempt::new(job, &self.spool);
         attempt.report.delays.dns = Some(began.elapsed());
-        let targets = self.hosts.targets(&route, job.envelope.requiretls);
         for (at, target) in targets.iter().enumerate() {
             let elsewhere = targets[at + 1..].iter().any(|other| other.family() != target.family());
             attempt.visit(&self.hosts, target, elsewhere).await;
         }
         attempt.finish()
     }
+
+    /// The addresses of a route's hosts: in its order, and among equals in turns. What can't be found is left out, unless
+    /// nothing can.
+    async fn smart_targets(&self, route: &Route, must_be_verified: bool) -> Result<Vec<Target>, NoRoute> {
+        let login = login(route).await?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = |equals: &[SmartHost]| {
+            let first = turn % equals.len().max(1);
+            [&equals[first..], &equals[..first]].concat()
+        };
+        let hosts: Vec<_> = route.hosts.iter().flat_map(|equals| in_turn(&equals.0)).collect();
+        let found = join_all(hosts.iter().map(|host| self.router.of_host(&host.at))).await;
+        let (mut targets, mut trouble) = (Vec::new(), None);
+        for (host, found) in hosts.iter().zip(found) {
+            match found {
+                Ok(addresses) => targets.extend(addresses.into_iter().map(|address| Target {
+                    name: host.at.to_string(),
+                    address: SocketAddr::new(address, route.port_of(host)),
+                    tls: self.hosts.policy(route.tls_of(host), must_be_verified),
+                    login: login.clone(),
+                    is_named: true,
+                })),
+                Err(no_route) => trouble = trouble.or(Some(no_route)),
+            }
+        }
+        match trouble {
+            Some(no_route) if targets.is_empty() => Err(no_route),
+            _ => Ok(self.hosts.usable(targets)),
+        }
+    }
+}
+
+/// As whom a route's hosts are asked. That it can't be found out is no fault of the mail.
+async fn login(route: &Route) -> Result<Option<Login>, NoRoute> {
+    if route.user.is_empty() {
+        return Ok(None);
+    }
+    let secret = route.secret.clone();
+    let read = tokio::task::spawn_blocking(move || secret.read()).await;
+    match read.unwrap_or_else(|panic| Err(panic.to_string())) {
+        Ok(secret) => Ok(Some(Login { user: route.user.clone(), secret })),
+        Err(why) => Err(NoRoute::new(NoHost::Unknown, format!("no secret for {}: {why}", route.user))),
+    }
+}
+
+/// One report of two parts of a delivery.
+fn together(mut before: Report, after: Report) -> Report {
+    before.outcomes.extend(after.outcomes);
+    let reach = if before.reach == Reach::Reached { before.reach } else { after.reach };
+    Report { outcomes: before.outcomes, reach, ..after }
 }
 
 impl<'a> Attempt<'a> {

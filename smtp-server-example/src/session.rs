@@ -13,7 +13,7 @@ use smtp_proto::wire::path::{Mailbox, ReversePath};
 use smtp_proto::wire::reply::{EnhancedCode, Reply};
 use smtp_tokio::Connection;
 
-use self::transaction::{Draft, Transaction};
+use self::transaction::{Draft, Transaction, address_of};
 use crate::after_dot::{AfterDot, Client, LATE, LOST, UNSAFE};
 use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER};
@@ -243,12 +243,14 @@ impl Service {
             // A user's mail goes anywhere; whoever else comes is no user.
             Found::Foreign if sends && transaction.user.is_some() => {
                 let given = transaction.taken(mailbox, params);
-                transaction.to.add_elsewhere(mailbox, given);
+                let Transaction { to, sender, .. } = transaction;
+                to.add_elsewhere(&self.people, address_of(sender), mailbox, given);
                 return Ok(());
             }
             Found::Here(targets) if sends || targets.remote.is_empty() => {
                 let given = transaction.taken(mailbox, params);
-                transaction.to.add_here(&self.people, &targets, &given);
+                let Transaction { to, sender, .. } = transaction;
+                to.add_here(&self.people, address_of(sender), &targets, &given);
                 return Ok(());
             }
             Found::Here(_) => NO_FORWARD,

@@ -23,6 +23,7 @@ const LIVE: &[&str] = &[
     "auth",
     "submission",
     "dns",
+    "route",
     "checks",
     "scan",
     "blocklist",

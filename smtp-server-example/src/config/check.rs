@@ -1,5 +1,7 @@
 //! What grammar and types can't say about settings.
 
+mod routes;
+
 use std::path::{Component, Path};
 
 use smtp_proto::limits::SCRAM_MIN_ITERATIONS;
@@ -35,6 +37,7 @@ pub(super) fn check(config: &Config) -> Checked {
     auth(config)?;
     (0..config.user.len()).try_for_each(|i| listed_user(config, i))?;
     sending(config)?;
+    routes::check(config)?;
     metrics(config)?;
     neighbours(config)
 }

@@ -102,7 +102,7 @@ fn located(file: &str, text: &str, span: Option<Range<usize>>, what: &str) -> Fa
     let before = &text[..span.start];
     let number = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
+    let line = without_secret(text[start..].lines().next().unwrap_or_default());
     let column = before[start..].chars().count();
     let marks = text.get(span).map_or(1, |marked| marked.lines().next().unwrap_or_default().chars().count());
     let margin = number.to_string().len();
@@ -115,4 +115,12 @@ fn located(file: &str, text: &str, span: Option<Range<usize>>, what: &str) -> Fa
             "^".repeat(marks.max(1))
         ),
     )
+}
+
+/// A line as it may be shown: on a screen, and in the log of a server that reads its settings again.
+fn without_secret(line: &str) -> String {
+    match line.split_once("secret") {
+        Some((before, _)) => format!("{before}secret (the rest of the line is not shown)"),
+        None => line.to_owned(),
+    }
 }

@@ -154,6 +154,9 @@ fn as_table(config: &Config) -> Table {
     for user in &mut config.user {
         user.mailbox = Some(user.folder());
     }
+    for route in &mut config.route {
+        route.secret = route.secret.hidden();
+    }
     // INVARIANT: the types are plain; only paths that are no text can fail, and such a path can't be written in TOML.
     Table::try_from(&config).unwrap_or_default()
 }

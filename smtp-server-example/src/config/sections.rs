@@ -189,6 +189,7 @@ macro_rules! as_text {
         }
     )*};
 }
+pub(super) use as_text;
 as_text!(Place, Network, Delivery);
 
 /// A domain of ours that is not treated as all others.

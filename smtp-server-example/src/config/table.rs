@@ -10,10 +10,10 @@ pub(super) struct Key {
 }
 
 /// Tables that come once for each entry: `[[listener]]`.
-pub(super) const LISTS: &[&str] = &["listener", "domain", "user", "alias", "blocklist"];
+pub(super) const LISTS: &[&str] = &["route", "listener", "domain", "user", "alias", "blocklist"];
 
 /// Those of them that are empty in an example.
-pub(super) const OPTIONAL: &[&str] = &["domain", "blocklist"];
+pub(super) const OPTIONAL: &[&str] = &["route", "domain", "blocklist"];
 
 const fn key(path: &'static str, unit: &'static str, why: &'static str) -> Key {
     Key { path, unit, required: false, why }
@@ -345,6 +345,45 @@ pub(super) const KEYS: &[Key] = &[
         "seconds",
         "How long a host may take to answer the final dot. 600: RFC 5321 §4.5.3.2.6 asks for 10 minutes; with less, \
          mail that was taken is sent twice.",
+    ),
+    key(
+        "route.to",
+        "list of domains, *.domains and addresses",
+        "Whose mail goes this way, one [[route]] for each way. Of those that match sender and recipient the first in the \
+         file is taken, so what is special stands before what is general; mail that no route matches goes by MX. \
+         example.org is that domain alone, *.example.org all below it. Empty is everybody.",
+    ),
+    key(
+        "route.from",
+        "list of domains, *.domains, addresses and <>",
+        "Whose senders' mail goes this way: the one in the envelope, which bounces go to. <> is that of notifications. \
+         Empty is everybody.",
+    ),
+    key(
+        "route.hosts",
+        "list of hosts with ports",
+        "Smart hosts, which take mail for others: a name or an address, each with its port. The next one is tried when one \
+         can't be reached or says 4yz; hosts with | between them are as good as each other and take turns. Their own \
+         addresses are looked up, no MX. Without a port it is 465 for implicit TLS, 587 with a user, else 25. Empty is \
+         the recipient's own hosts, by MX.",
+    ),
+    key(
+        "route.tls",
+        "auto, off, opportunistic, required or implicit",
+        "off, opportunistic and required as for `relay.tls`; implicit: TLS from the start, with a certificate that is \
+         right. auto: implicit on port 465, required with a user, else as `relay.tls` says.",
+    ),
+    key(
+        "route.user",
+        "text",
+        "The name to log in with. Name and secret are sent under TLS to a host whose certificate is right, or not at all: \
+         mail waits then, and the log says so. Empty is nobody.",
+    ),
+    key(
+        "route.secret",
+        "text, ${file:/path} or ${env:NAME}",
+        "The password that goes with `user`, itself or where it is: a file, of which a line end at its end is left out, \
+         or a variable. It is read for each delivery, so that a new one holds at once, and it is never shown.",
     ),
     key(
         "checks.stage",

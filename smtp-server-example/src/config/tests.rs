@@ -32,7 +32,8 @@ fn a_domain_with_settings_of_its_own_is_one_of_ours_and_listed_once() {
 
 #[test]
 fn the_example_reads_as_what_it_shows() {
-    let no_lists = Config { blocklist: Vec::new(), domain: Vec::new(), ..Config::example() };
+    let no_lists =
+        Config { blocklist: Vec::new(), domain: Vec::new(), route: Vec::new(), ..Config::example() };
     assert_eq!(Config::parse("example", &example()).unwrap(), no_lists, "lists are there as comments");
 }
 
@@ -181,6 +182,89 @@ const WRONG: &[(&str, usize, &[&str], &str)] = &[
         &["`recipients` is too small", "use 100 or more"],
         "fewer than RFC 5321 allows",
     ),
+    (
+        after_least!("[[route]]\nhost = \"a.b\""),
+        4,
+        &["unknown key `host`", "did you mean `hosts`?"],
+        "a slip in a route",
+    ),
+    (after_least!("[[route]]\nhosts = [\"a.b:0\"]"), 4, &["want a port from 1"], "no port"),
+    (after_least!("[[route]]\nto = [\"a b\"]"), 4, &["want a domain"], "no domain"),
+    (
+        after_least!("[[route]]\nto = [\"Example.Test\"]\nhosts = [\"a.b\"]"),
+        4,
+        &["`example.test` is ours"],
+        "ours",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b\"]\nuser = \"me\""),
+        5,
+        &["a user without a secret", "`secret`"],
+        "half of it",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b\"]\nsecret = \"word\""),
+        5,
+        &["a secret without a user", "give `user` too"],
+        "the other half",
+    ),
+    (
+        after_least!("[[route]]\nuser = \"me\"\nsecret = \"word\""),
+        4,
+        &["a user, but no host", "give `hosts`"],
+        "credentials for whatever DNS names",
+    ),
+    (
+        after_least!(
+            "[[route]]\nhosts = [\"a.b\"]\nuser = \"me\"\nsecret = \"word\"\ntls = \"opportunistic\""
+        ),
+        7,
+        &["the secret would be sent without", "required"],
+        "credentials over TLS with anybody",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b:465\"]\ntls = \"required\""),
+        4,
+        &["port 465 has TLS from the start"],
+        "STARTTLS where there is none",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b:587\"]\ntls = \"implicit\""),
+        4,
+        &["port 587 has STARTTLS"],
+        "and back",
+    ),
+    (
+        after_least!("[[route]]\ntls = \"implicit\""),
+        4,
+        &["no host of a domain"],
+        "MX hosts have none of that",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b\"]\n[[route]]\nto = [\"c.d\"]\ntls = \"required\""),
+        5,
+        &["never reached", "route 1 takes all"],
+        "everything is taken before",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b\", \"c.d | a.b\"]"),
+        4,
+        &["`a.b` is there twice"],
+        "one host twice",
+    ),
+    (
+        after_least!("[[route]]\nhosts = [\"a.b\"]\nuser = \"me\"\nsecret = \"${fil:/x}\""),
+        6,
+        &["`secret`: want ${file:/path}", "(the rest of the line is not shown)"],
+        "no such source",
+    ),
+    (after_least!("[[route]]\nsecret = 12345"), 4, &["want a text in quotes", "secret (the rest"], "no text"),
+    (
+        after_least!("[relay]\nenabled = false\n[[route]]\nhosts = [\"a.b\"]"),
+        5,
+        &["nothing is sent", "`relay.enabled`"],
+        "a way for nothing",
+    ),
     (after_least!("[limits]\nrecipients = -1"), 4, &["invalid value"], "less than nothing"),
 ];
 
@@ -193,6 +277,32 @@ fn errors_say_the_line_and_what_to_do() {
             assert!(error.contains(want), "{why}: `{want}` in\n{error}");
         }
     }
+}
+
+#[test]
+fn a_secret_is_in_no_error_and_in_nothing_that_is_shown() {
+    let route = "[[route]]\nhosts = [\"a.b\"]\nuser = \"me\"\nsecret = \"hunter2\"";
+    for more in ["", "=", "\"", "\nsecret = \"hunter2\"", "\ntls = \"off\"", "\n[[route]]\nsecret = hunter2"]
+    {
+        let said = match Config::parse("mail.toml", &format!("{LEAST}{route}{more}\n")) {
+            Ok(config) => format!("{}{config:?}", render(&config)),
+            Err(error) => error.to_string(),
+        };
+        assert!(!said.contains("hunter2"), "{more}: {said}");
+    }
+    let shown = render(&Config::parse("mail.toml", &format!("{LEAST}{route}\n")).unwrap());
+    assert!(Config::parse("shown", &shown).unwrap_err().to_string().contains("in the place of a secret"));
+}
+
+#[test]
+fn a_secret_that_is_not_there_keeps_nobody_from_reading_settings_but_whoever_serves() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("mail.toml");
+    let route = "[[route]]\nhosts = [\"a.b\"]\nuser = \"me\"\nsecret = \"${file:/nowhere/secret}\"\n";
+    std::fs::write(&file, format!("{LEAST}{route}")).unwrap();
+    assert!(Config::read(&file).is_ok());
+    let error = Config::read_to_serve(&file).unwrap_err().to_string();
+    assert!(error.contains("mail.toml:6: `secret`: can't read /nowhere/secret: "), "{error}");
 }
 
 #[test]

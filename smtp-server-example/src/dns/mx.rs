@@ -237,7 +237,7 @@ pub(crate) fn literal(address: IpAddr, us: &Ourselves, targets: &Targets) -> Res
 }
 
 impl Addresses {
-    fn all(&self, targets: &Targets) -> Vec<IpAddr> {
+    pub(super) fn all(&self, targets: &Targets) -> Vec<IpAddr> {
         let mut v4: Vec<_> = self.v4.records().iter().map(|v4| IpAddr::V4(*v4)).collect();
         let mut v6: Vec<_> = self.v6.records().iter().map(|v6| IpAddr::V6(*v6).to_canonical()).collect();
         if targets.ipv6 {
@@ -248,7 +248,7 @@ impl Addresses {
         v4
     }
 
-    fn failure(&self) -> Option<&str> {
+    pub(super) fn failure(&self) -> Option<&str> {
         match (&self.v4, &self.v6) {
             (Answer::Failed(why), _) | (_, Answer::Failed(why)) => Some(why),
             _ => None,

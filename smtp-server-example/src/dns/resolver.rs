@@ -149,7 +149,7 @@ fn plain(name: &Name) -> String {
 }
 
 /// A domain as DNS has it: U-labels become A-labels (RFC 5891 §4).
-pub(super) fn a_labels(domain: &str) -> Option<String> {
+pub(crate) fn a_labels(domain: &str) -> Option<String> {
     Name::from_utf8(domain).ok().map(|name| plain(&name)).filter(|name| !name.is_empty())
 }
 

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -10,7 +10,7 @@ use super::mx::{Addresses, Targets, candidates, literal, route};
 use super::network::has_ipv6_route;
 use super::resolver::a_labels;
 use super::{Answer, Lookup, NoRoute, Ourselves, Route, Why};
-use crate::config::Network;
+use crate::config::{At, Config, Network};
 
 /// Hosts whose addresses are looked up at a time.
 const AT_A_TIME: usize = 8;
@@ -25,6 +25,18 @@ pub(crate) struct RouterSettings {
     pub(crate) ourselves: Ourselves,
     /// Loopback and link-local ranges that mail may be sent to all the same.
     pub(crate) allowed_targets: Vec<Network>,
+}
+
+impl RouterSettings {
+    /// Those of a server.
+    pub(crate) fn of(config: &Config) -> Self {
+        let hello = Some(&config.relay.hello).filter(|hello| !hello.is_empty());
+        let names = config.domains.iter().chain([&config.hostname]).chain(hello).cloned();
+        Self {
+            ourselves: Ourselves::new(names, config.dns.own_addresses.clone()),
+            allowed_targets: config.relay.allowed_targets.clone(),
+        }
+    }
 }
 
 /// Finds the hosts for a domain's mail.
@@ -56,6 +68,31 @@ impl<L: Lookup> Router<L> {
             _ => Err(no_domain(&domain)),
         };
         self.history.judge(&domain, result, Instant::now())
+    }
+
+    /// The addresses of a host that an operator names: no MX, and any address goes, as it is meant.
+    pub(crate) async fn of_host(&self, host: &At) -> Result<Vec<IpAddr>, NoRoute> {
+        let host = match host {
+            At::Name(name) => name.as_str(),
+            At::Address(address) => return Ok(vec![*address]),
+        };
+        let targets = Targets { allowed: Vec::new(), ipv6: has_ipv6_route() };
+        // RFC 6761 §6.3: whatever DNS says.
+        if host == "localhost" {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        let found = self.addresses(host.to_owned(), Instant::now() + PATIENCE).await;
+        let all = found.all(&targets);
+        if !all.is_empty() {
+            return Ok(all);
+        }
+        let text = match (found.failure(), &found.v4) {
+            (Some(why), _) => format!("can't look up the address of the smart host {host}: {why}"),
+            (None, Answer::NoName) => format!("there is no host {host}, which a route names"),
+            (None, _) => format!("the smart host {host} has no address"),
+        };
+        // Never for good: it is the operator's slip, and not the sender's.
+        Err(NoRoute::new(Why::Unknown, text))
     }
 
     async fn look_up(&self, domain: &str, targets: &Targets) -> Result<Route, NoRoute> {

@@ -60,7 +60,7 @@ impl<D: Disk, H: Homes> Mailboxes<D, H> {
 }
 
 /// A job for some of its recipients.
-fn part(job: &Arc<Job>, rcpts: Vec<Rcpt>) -> Option<Arc<Job>> {
+pub(crate) fn part(job: &Arc<Job>, rcpts: Vec<Rcpt>) -> Option<Arc<Job>> {
     match rcpts.len() {
         0 => None,
         all if all == job.rcpts.len() => Some(Arc::clone(job)),

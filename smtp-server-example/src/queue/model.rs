@@ -29,8 +29,8 @@ impl fmt::Display for RcptId {
     }
 }
 
-/// Where a delivery goes: a recipient's domain in lower case, [`local`](Self::local), [`lmtp`](Self::lmtp), or nowhere
-/// beyond the [`alias`](Self::alias) that was written to.
+/// Where a delivery goes: a recipient's domain in lower case, [`smart`](Self::smart), [`local`](Self::local),
+/// [`lmtp`](Self::lmtp), or nowhere beyond the [`alias`](Self::alias) that was written to.
 ///
 /// Hosts, addresses and TLS are looked up at each attempt, since they may change while a mail waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,14 @@ impl RouteKey {
     /// attempt.
     pub(crate) fn lmtp(domain: &str) -> Self {
         Self(format!("{}{}", Self::LMTP, domain.to_ascii_lowercase()))
+    }
+
+    /// What stands before the hosts of a route by smart hosts.
+    const SMART: &'static str = "smart ";
+
+    /// The way over the hosts that a route of the settings names. Which they are is looked up at each attempt.
+    pub(crate) fn smart(name: &str) -> Self {
+        Self(format!("{}{name}", Self::SMART))
     }
 
     /// The way to `domain`, a domain or an address literal.

@@ -1,18 +1,21 @@
 //! Connections to hosts, kept for the next message.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smtp_tokio::client::{CloseReason, ConnectError, Lease, Wait};
-use smtp_tokio::{Client, ClientConfig, Pool, ReplyBuf, TlsPolicy};
+use smtp_tokio::{Client, ClientConfig, Credentials, Pool, ReplyBuf, TlsPolicy};
 use tokio::time::Instant;
 
 use super::down::Down;
 use super::ledger::{Family, HostFailure};
-use super::settings::{MxTls, RelaySettings};
+use super::settings::RelaySettings;
+use crate::config::RouteTls;
 use crate::dns::Route;
+use crate::log::Log;
 use crate::queue::Said;
 
 /// Pools that are kept though nothing goes over them; one without connections is some hundred octets.
@@ -24,6 +27,23 @@ pub(super) struct Target {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     pub(super) tls: TlsPolicy,
+    /// Who logs in there.
+    pub(super) login: Option<Login>,
+    /// The settings name the host: what is wrong with it is the operator's to put right.
+    pub(super) is_named: bool,
+}
+
+/// A name, and the secret that goes with it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) secret: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 impl Target {
@@ -37,15 +57,16 @@ impl Target {
 
 /// Everybody's connections.
 #[derive(Debug)]
-pub(super) struct Hosts {
+pub(crate) struct Hosts {
     config: Arc<ClientConfig>,
     settings: RelaySettings,
     pools: Mutex<HashMap<Target, Pool>>,
     down: Down,
+    log: Log,
 }
 
 impl Hosts {
-    pub(super) fn new(config: ClientConfig, settings: RelaySettings) -> Self {
+    pub(crate) fn new(config: ClientConfig, settings: RelaySettings, log: Log) -> Self {
         let answer = Duration::from_secs(settings.answer_seconds);
         let config = config.timeouts(|waits| {
             for wait in [&mut waits.greeting, &mut waits.hello, &mut waits.mail, &mut waits.rcpt] {
@@ -56,30 +77,39 @@ impl Hosts {
             waits.data_end = Duration::from_secs(settings.final_answer_seconds);
         });
         let down = Down::new(Duration::from_secs(settings.dead_host_seconds));
-        Self { config: Arc::new(config), settings, pools: Mutex::default(), down }
+        Self { config: Arc::new(config), settings, pools: Mutex::default(), down, log }
     }
 
-    /// The addresses of a route, in the order in which they are tried. Those of a family that we have no address to send
-    /// from are left out.
-    pub(super) fn targets(&self, route: &Route, must_be_verified: bool) -> Vec<Target> {
-        let tls = match self.settings.tls {
+    /// How connections of a route are encrypted.
+    pub(super) const fn policy(&self, tls: RouteTls, must_be_verified: bool) -> TlsPolicy {
+        match tls.settled(self.settings.tls) {
+            RouteTls::Implicit => TlsPolicy::Implicit,
             _ if must_be_verified => TlsPolicy::Required,
-            MxTls::Off => TlsPolicy::None,
-            MxTls::Opportunistic => TlsPolicy::Opportunistic,
-            MxTls::Required => TlsPolicy::Required,
-        };
+            RouteTls::Off => TlsPolicy::None,
+            RouteTls::Auto | RouteTls::Opportunistic => TlsPolicy::Opportunistic,
+            RouteTls::Required => TlsPolicy::Required,
+        }
+    }
+
+    /// The addresses of a domain's hosts, in the order in which they are tried.
+    pub(super) fn targets(&self, route: &Route, tls: TlsPolicy) -> Vec<Target> {
         let of_host = |host: &crate::dns::Host| {
-            let name = host.name.clone();
-            let usable = host.addresses.iter().filter(|address| self.has_source(**address));
-            usable
-                .map(|address| Target {
-                    name: name.clone(),
-                    address: SocketAddr::new(*address, self.settings.port),
-                    tls,
-                })
-                .collect::<Vec<_>>()
+            let target = |address: &IpAddr| Target {
+                name: host.name.clone(),
+                address: SocketAddr::new(*address, self.settings.port),
+                tls,
+                login: None,
+                is_named: false,
+            };
+            host.addresses.iter().map(target).collect::<Vec<_>>()
         };
-        route.hosts.iter().flat_map(of_host).collect()
+        self.usable(route.hosts.iter().flat_map(of_host).collect())
+    }
+
+    /// Those that can be tried: without those of a family that we have no address to send from.
+    pub(super) fn usable(&self, mut targets: Vec<Target>) -> Vec<Target> {
+        targets.retain(|target| self.has_source(target.address.ip()));
+        targets
     }
 
     fn has_source(&self, to: IpAddr) -> bool {
@@ -112,13 +142,55 @@ impl Hosts {
 
     /// A connection to an address. Where TLS is for the asking and breaks, a new one in clear (RFC 7435).
     async fn connect_to(&self, target: &Target) -> Result<Lease, HostFailure> {
-        match self.pool(target).lease().await {
+        let made = match self.pool(target).lease().await {
             Err(error) if target.tls == TlsPolicy::Opportunistic && is_of_tls(&error) => {
                 let clear = Target { tls: TlsPolicy::None, ..target.clone() };
-                self.pool(&clear).lease().await.map_err(|error| failure(&error))
+                self.pool(&clear).lease().await
             }
-            made => made.map_err(|error| failure(&error)),
-        }
+            made => made,
+        };
+        made.map_err(|error| match failure(&error) {
+            // What such a host has against us does not concern this message: none is given back for it.
+            HostFailure::Always(said) | HostFailure::NoMail(said) if target.is_named => {
+                HostFailure::Now(Said { status: temporary(said.status), ..said })
+            }
+            failure => {
+                if target.is_named {
+                    self.complain(target, &error);
+                }
+                failure
+            }
+        })
+    }
+
+    /// Tells the operator what only they can put right.
+    fn complain(&self, target: &Target, error: &ConnectError) {
+        let (what, hint) = match error {
+            ConnectError::AuthFailed { reply, .. } if reply.is_permanent() => (
+                "it refuses our name and secret",
+                "set `user` and `secret` below [[route]] right, then: queue retry; mail waits meanwhile",
+            ),
+            ConnectError::AuthFailed { .. } => ("it can't log us in now", "mail waits until it can"),
+            ConnectError::Auth(_) => (
+                "it can't be logged in at",
+                "see what it offers with `check`; nothing secret was sent; mail waits",
+            ),
+            ConnectError::NoStartTls(_) | ConnectError::StartTlsRefused(_) => (
+                "it has no TLS",
+                "see `tls` below [[route]], and the port; nothing secret was sent; mail waits",
+            ),
+            ConnectError::Tls(_) => (
+                "its certificate is not right",
+                "see whether `hosts` below [[route]] has the name that it is for; nothing secret was sent; mail waits",
+            ),
+            _ => return,
+        };
+        let event = self.log.event("smart-host").field("host", &target.name).field("ip", target.address);
+        event
+            .maybe("user", target.login.as_ref().map(|login| &login.user))
+            .field("what", what)
+            .field("error", causes(error))
+            .field("hint", hint);
     }
 
     fn pool(&self, target: &Target) -> Pool {
@@ -138,6 +210,9 @@ impl Hosts {
             .tls(target.tls)
             .server_name(name)
             .connect_timeout(Duration::from_secs(self.settings.connect_seconds));
+        if let Some(login) = &target.login {
+            connect = connect.credentials(Credentials::password(&login.user, &login.secret));
+        }
         if let Some(source) = self.source(target.address.ip()) {
             connect = connect.local_addr(source);
         }
@@ -154,6 +229,17 @@ impl Hosts {
             self.pools.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         futures_util::future::join_all(pools.iter().map(Pool::close_idle)).await;
     }
+}
+
+/// The same trouble, as one that passes.
+const fn temporary((_, subject, detail): (u8, u16, u16)) -> (u8, u16, u16) {
+    (4, subject, detail)
+}
+
+/// An error and what led to it.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Whether STARTTLS broke the connection where it was not refused: without a handshake, or without an end of one.

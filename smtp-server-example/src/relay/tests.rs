@@ -14,11 +14,12 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use self::host::{Act, Clock, Heard, Host, Script, listeners};
-use super::settings::MxTls;
 use super::*;
 use crate::dns::{Answer, Mx, Ourselves, RouterSettings};
+use crate::log::{Log, Page};
 use crate::queue::{BodyType, DeliveryId, Envelope, Flight, Kind, Rcpt, RcptId, RouteKey};
 use crate::queue_id::QueueIds;
+use smtp_tokio::ClientConfig;
 
 const CONTENT: &str = "Subject: x\r\n\r\n.text\r\n";
 
@@ -107,7 +108,11 @@ impl World {
         let folder = TempDir::new().unwrap();
         let spool = Spool::new(Arc::new(RealDisk), folder.path().to_owned());
         let (config, port) = (ClientConfig::new("us.example").unwrap(), settings.port);
-        Self { relay: Relay::new(router, config, settings, spool), hosts, clock, port, _folder: folder }
+        let (log, _) = Log::start(Page::default()).unwrap();
+        let by_mx = Arc::new(Config { route: Vec::new(), ..Config::example() });
+        let known = Hosts::new(config, settings, log);
+        let relay = Relay::new(router, known, Arc::new(move || Arc::clone(&by_mx)), spool);
+        Self { relay, hosts, clock, port, _folder: folder }
     }
 
     /// One host at one address.

@@ -125,7 +125,7 @@ impl Running {
         let Some(source) = &self.source else {
             return Ok(());
         };
-        let renewed = before.renewed(&Config::read(source)?)?;
+        let renewed = before.renewed(&Config::read_to_serve(source)?)?;
         let config = Arc::new(renewed.config);
         let certificate = tls::load(&config.tls)?;
         let looks = |config: &Config| {

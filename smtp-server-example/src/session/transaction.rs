@@ -138,11 +138,7 @@ impl Transaction {
     pub(super) fn envelope(&self, draft: &Draft, policy: &Policy) -> Envelope {
         Envelope {
             id: draft.id,
-            sender: self
-                .sender
-                .as_path()
-                .mailbox()
-                .map_or_else(String::new, |sender| sender.as_str().to_owned()),
+            sender: address_of(&self.sender).to_owned(),
             envid: self.said.envid.clone(),
             ret: self.said.ret,
             body_type: match self.said.body {
@@ -206,6 +202,11 @@ impl Transaction {
         }
         text.join(", ")
     }
+}
+
+/// A sender without brackets; empty for the null one.
+pub(super) fn address_of(sender: &ReversePathBuf) -> &str {
+    sender.as_path().mailbox().map_or("", |sender| sender.as_str())
 }
 
 fn text(octets: &[u8]) -> String {

@@ -122,7 +122,7 @@ pub(crate) fn in_days(days: i64) -> jiff::civil::Date {
 }
 
 /// Some time that outlives these tests.
-fn far() -> jiff::civil::Date {
+pub(crate) fn far() -> jiff::civil::Date {
     in_days(89)
 }
 

@@ -72,6 +72,14 @@ impl Server {
         Self::start_in(folder, arguments)
     }
 
+    /// [`serve`](Self::serve) by a server that trusts the certificates in a file and no others.
+    pub(crate) fn serve_trusting(folder: &Path, settings: &str, roots: &Path) -> Self {
+        fs::write(folder.join("mail.toml"), settings).unwrap();
+        let mut program = binary();
+        program.env("SSL_CERT_FILE", roots);
+        Self::start_by(program, folder, &[])
+    }
+
     /// `serve` with the settings that lie in the folder.
     pub(crate) fn again(folder: &Path) -> Self {
         Self::start_in(folder, &[])

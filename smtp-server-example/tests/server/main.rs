@@ -40,6 +40,7 @@ mod relay_faults;
 mod relay_tls;
 mod reload;
 mod reports;
+mod routes;
 mod scanners;
 mod security;
 mod security_paths;

@@ -239,8 +239,11 @@ pub(in crate::queue) fn matching(
             ),
             Term::Domain(domain) => {
                 let key = if domain == "local" { RouteKey::local() } else { RouteKey::domain(domain) };
-                // A domain of ours by LMTP, too.
-                ("REPLACE(d.route_key, 'lmtp ', '') = ?", Value::from(key.as_str().to_owned()))
+                // A domain of ours by LMTP, too; and what goes to it over smart hosts.
+                let condition = "EXISTS (SELECT 1 FROM (SELECT ? AS key) WHERE key = REPLACE(d.route_key, 'lmtp ', '')
+                    OR d.route_key LIKE 'smart %' AND EXISTS (SELECT 1 FROM rcpt r WHERE r.delivery_id = d.delivery_id
+                        AND lower(substr(r.address, -length(key) - 1)) = '@' || key))";
+                (condition, Value::from(key.as_str().to_owned()))
             }
             Term::State(state) => ("d.state = ?", Value::from(state.clone())),
             Term::Older(age) => {
