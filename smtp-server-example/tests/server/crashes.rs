@@ -1,6 +1,7 @@
 //! A server that dies in the middle of deliveries, and what its next run makes of them.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +13,29 @@ use tempfile::TempDir;
 use crate::harness::{PATIENCE, Server, binary};
 use crate::lmtp::{Store, greeted, send, settings};
 use crate::queue::queue;
+
+/// An LMTP server that kills whoever brings it poison, before it answers for that.
+fn deadly(socket: &Path, victim: &Arc<AtomicU32>) -> Store {
+    let victim = Arc::clone(victim);
+    Store::with(socket, move |(_, content)| {
+        if content.contains("poison") {
+            while victim.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            let id = victim.swap(0, Ordering::SeqCst).to_string();
+            assert!(Command::new("kill").args(["-s", "KILL", &id]).status().unwrap().success());
+        }
+    })
+}
+
+/// Runs the server to its end, and says whether that was in order.
+fn live(folder: &Path, victim: &AtomicU32) -> bool {
+    let mut serve = binary();
+    serve.args(["serve", "--config", "mail.toml"]).current_dir(folder);
+    let mut child = serve.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    victim.store(child.id(), Ordering::SeqCst);
+    child.wait().unwrap().success()
+}
 
 #[test]
 fn mail_that_kills_the_server_three_times_is_held_and_all_other_mail_is_delivered() {
@@ -26,26 +50,12 @@ fn mail_that_kills_the_server_three_times_is_held_and_all_other_mail_is_delivere
     server.signal("TERM");
     server.wait();
 
-    // The hook: whoever delivers that mail is killed before it is answered for.
     let victim = Arc::new(AtomicU32::new(0));
-    let prey = Arc::clone(&victim);
-    let store = Store::with(&socket, move |(_, content)| {
-        if content.contains("poison") {
-            while prey.load(Ordering::SeqCst) == 0 {
-                std::thread::yield_now();
-            }
-            let id = prey.swap(0, Ordering::SeqCst).to_string();
-            assert!(Command::new("kill").args(["-s", "KILL", &id]).status().unwrap().success());
-        }
-    });
+    let store = deadly(&socket, &victim);
     // While none runs, the files are told that the store is to be asked again.
     queue(&server.data, "retry", &["all"]);
     for life in 1..=3 {
-        let mut serve = binary();
-        serve.args(["serve", "--config", "mail.toml"]).current_dir(folder.path());
-        let mut child = serve.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        victim.store(child.id(), Ordering::SeqCst);
-        assert!(!child.wait().unwrap().success(), "life {life}");
+        assert!(!live(folder.path(), &victim), "life {life}");
     }
     let server = Server::again(folder.path());
     server.settle();
@@ -94,4 +104,33 @@ fn what_was_taken_while_the_store_could_not_be_written_to_is_not_sent_again() {
     assert!(shown.contains("lmtp store.test: done") && shown.contains(": accepted, 250 2.0.0"), "{shown}");
     assert_eq!(store.brought.try_iter().count(), 0, "alice has it");
     assert!(!journal.exists(), "the tables have it now");
+}
+
+#[test]
+fn what_may_have_been_taken_when_the_server_died_is_sent_again_or_held_as_the_settings_want() {
+    for (hold, want) in [(false, 2), (true, 1)] {
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("lmtp");
+        let settings = format!("{}[queue]\nhold_unknown = {hold}\n", settings(&socket));
+        let mut server = Server::serve(folder.path(), &settings);
+        send(&mut greeted(&server), "<a@client.example>", &["alice@store.test"], "poison, the first time");
+        server.settle();
+        server.signal("TERM");
+        server.wait();
+        let victim = Arc::new(AtomicU32::new(0));
+        let store = deadly(&socket, &victim);
+        queue(&server.data, "retry", &["all"]);
+        assert!(!live(folder.path(), &victim));
+        // It is no poison the next time.
+        drop(fs::remove_file(&socket));
+        let harmless = Store::start(&socket);
+        let server = Server::again(folder.path());
+        server.settle();
+        let brought = [store, harmless].map(|store| store.brought.try_iter().count());
+        assert_eq!(brought.iter().sum::<usize>(), want, "hold_unknown = {hold}");
+        let shown = queue(&server.data, "show", &["all"]);
+        let says =
+            if hold { "unknown: it may have been delivered, no answer was seen" } else { ": accepted, 250" };
+        assert!(shown.contains(says), "{shown}");
+    }
 }

@@ -170,6 +170,26 @@ fn mail_and_reports_go_to_postfix_and_come_back() {
 }
 
 #[test]
+fn of_a_postfix_that_does_not_report_we_say_that_it_has_the_mail() {
+    let Some(world) = World::new() else { return };
+    let settings = "myhostname = mx.them.example\nvirtual_mailbox_domains = them.example\n\
+        virtual_mailbox_maps = static:carol/\nsmtpd_discard_ehlo_keywords = dsn, silent-discard\n";
+    let (folder, Some(postfix)) = (TempDir::new().unwrap(), Postfix::start(world.them, settings)) else {
+        return;
+    };
+    let aliases = [("out", "carol@them.example")];
+    let ours = world.server(&folder, "us.example", (world.us, world.them), &aliases);
+    let asked = "<out@us.example> NOTIFY=SUCCESS";
+    send(world.us, "<alice@us.example> ENVID=Q1", asked, "Subject: x\r\n\r\nx\r\n");
+    wait_for(&ours, "delivered", "alice@us.example");
+    let Some(report) = report(&ours.mail("alice"), "out@us.example", ["relayed", "2.0.0"]) else { return };
+    assert_eq!(report["recipients"][0]["remote-mta"], "dns; mx.them.example");
+    assert_eq!(report["message"]["original-envelope-id"], "Q1");
+    postfix.daemon.wait_for("to=<carol@them.example>");
+    assert_eq!(postfix.mail("carol").len(), 1);
+}
+
+#[test]
 fn mail_that_two_servers_send_to_each_other_ends_in_one_report() {
     let Some(world) = World::new() else { return };
     let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());

@@ -20,7 +20,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    fn start(socket: &Path) -> Self {
+    pub(crate) fn start(socket: &Path) -> Self {
         Self::with(socket, |_| {})
     }
 
