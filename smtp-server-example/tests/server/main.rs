@@ -41,6 +41,7 @@ mod relay_tls;
 mod reload;
 mod reports;
 mod routes;
+mod run_a_domain;
 mod scanners;
 mod security;
 mod security_paths;
