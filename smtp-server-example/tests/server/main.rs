@@ -53,4 +53,5 @@ mod settings;
 mod strace;
 mod submission;
 mod systemd;
+mod threats;
 mod users;

@@ -4,6 +4,8 @@ use crate::harness::Server;
 
 pub(crate) const FORMS: &[(&str, &str, &str)] = &[
     ("<u@foreign.example>", "550 5.7.1", "another domain"),
+    ("<u@foreign.example> ", "550 5.7.1", "with white space behind it"),
+    ("<u@foreign.example>\t ", "550 5.7.1", "of the other kind too"),
     ("<alice@foreign.example>", "550 5.7.1", "a local part that we know"),
     ("<@example.test:u@foreign.example>", "550 5.7.1", "a source route through us"),
     ("<@example.test,@b.example:u@foreign.example>", "550 5.7.1", "a longer one"),

@@ -8,7 +8,7 @@ use crate::peers::{peer, succeed};
 use crate::submission::{alice, with_alice};
 
 /// Runs a script with the port of `kind` and the demo's certificate, and functions to talk line by line.
-fn python(server: &Server, kind: &str, script: &str) -> Option<String> {
+pub(crate) fn python(server: &Server, kind: &str, script: &str) -> Option<String> {
     let mut python = peer("python3")?;
     let before = "\
 import socket, ssl, sys
