@@ -197,7 +197,7 @@ impl<'a> Attempt<'a> {
                 Ok(lease) => lease,
                 Err(failure) => {
                     self.not_reached(failure.said());
-                    return self.ledger.host_failed(target.family(), &failure);
+                    return self.ledger.host_failed(target.family(), &self.for_the_message(failure));
                 }
             };
             let again = self.send(lease, target, &to, elsewhere).await;
@@ -206,8 +206,21 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// What a failure means for a message that requires TLS: a host that has none does not take it (RFC 8689 §4.2.1).
+    fn for_the_message(&self, failure: HostFailure) -> HostFailure {
+        match failure {
+            HostFailure::NoTls(_) if self.job.envelope.requiretls => {
+                let text = "554 5.7.30 The message requires TLS, which the host does not offer";
+                HostFailure::Always(Said::ours((5, 7, 30), text))
+            }
+            failure => failure,
+        }
+    }
+
     fn not_reached(&mut self, why: &Said) {
-        if !self.reached {
+        // A host without the TLS that this message requires is there for others.
+        let is_there = self.job.envelope.requiretls && !why.remote && matches!(why.status, (4, 7, 4 | 5));
+        if !self.reached && !is_there {
             self.report.reach = Reach::Unreachable(why.text.clone());
         }
     }

@@ -272,9 +272,10 @@ fn failure(error: &ConnectError) -> HostFailure {
         ConnectError::Closed { reason: CloseReason::Timeout(Wait::Greeting), .. } => {
             HostFailure::Away(Said::ours((4, 4, 2), format!("451 4.4.2 {error}")))
         }
-        ConnectError::NoStartTls(_) | ConnectError::StartTlsRefused(_) => {
-            ours((4, 7, 4), format!("TLS is required: {error}"))
+        ConnectError::NoStartTls(_) => {
+            HostFailure::NoTls(Said::ours((4, 7, 4), format!("451 4.7.4 TLS is required: {error}")))
         }
+        ConnectError::StartTlsRefused(_) => ours((4, 7, 4), format!("TLS is required: {error}")),
         ConnectError::Tls(source) => ours((4, 7, 5), format!("TLS is required: {source}")),
         // Whatever is wrong with the credentials is ours to put right; no mail comes back for it.
         ConnectError::AuthFailed { reply, .. } => {

@@ -77,7 +77,9 @@ impl Ledger {
         for at in self.pending(family) {
             let entry = &mut self.0[at];
             match failure {
-                HostFailure::Now(said) | HostFailure::Away(said) => entry.softly(said.clone()),
+                HostFailure::Now(said) | HostFailure::Away(said) | HostFailure::NoTls(said) => {
+                    entry.softly(said.clone());
+                }
                 HostFailure::Always(said) => entry.hardly(said.clone()),
                 HostFailure::NoMail(said) => entry.settled = Some(Outcome::Refused(said.clone())),
             }
@@ -123,6 +125,8 @@ pub(super) enum HostFailure {
     Now(Said),
     /// It may pass, and nobody is there now.
     Away(Said),
+    /// It may pass: TLS is required and not offered.
+    NoTls(Said),
     /// It won't, at this host.
     Always(Said),
     /// The domain takes no mail at all (RFC 7504 §4).
@@ -132,7 +136,11 @@ pub(super) enum HostFailure {
 impl HostFailure {
     pub(super) const fn said(&self) -> &Said {
         match self {
-            Self::Now(said) | Self::Away(said) | Self::Always(said) | Self::NoMail(said) => said,
+            Self::Now(said)
+            | Self::Away(said)
+            | Self::NoTls(said)
+            | Self::Always(said)
+            | Self::NoMail(said) => said,
         }
     }
 }

@@ -84,6 +84,29 @@ async fn a_host_without_tls_gets_nothing_that_requires_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_requires_tls_comes_back_from_a_domain_without_it_and_waits_where_one_host_may_have_it()
+ {
+    fn busy(heard: &Heard<'_>) -> Act {
+        if heard.line == "connect" { Act::Last("421 4.3.2 Busy") } else { Act::Usual }
+    }
+    let rows: [(Script, Script, &str); 2] = [
+        (usual, usual, "refused 5.7.30 554 5.7.30 The message requires TLS"),
+        (usual, busy, "later 4.3.2 421 "),
+    ];
+    for (first, second, want) in rows {
+        let mx: [&[_]; 2] = [&[("127.0.0.2", Some(first))], &[("127.0.0.3", Some(second))]];
+        let world = World::new(&[(10, mx[0]), (20, mx[1])], |_| {}).await;
+        let mut job = job();
+        job.envelope.requiretls = true;
+        let report = world.deliver(job).await;
+        assert!(fate(&report).starts_with(want), "{}", fate(&report));
+        let is_paused = matches!(report.reach, Reach::Unreachable(_));
+        assert_eq!(is_paused, want.starts_with("later"), "other mail goes there");
+        assert!(!world.hosts.iter().any(|host| host.heard("MAIL")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn starttls_that_is_refused_leaves_the_connection_as_it_is() {
     for script in [
         starttls!(Act::Say("454 4.7.0 TLS not available")) as Script,
