@@ -121,30 +121,37 @@ impl Writer {
         schedule: UnboundedSender<Effect>,
         unlink: Unlink,
     ) -> io::Result<(Self, WriterThread)> {
-        let (letters, waiting) = mpsc::channel(WAITING);
+        let (writer, desk, waiting) = Self::parts(store, unconfirmed, schedule, unlink);
         let (ended, end) = channel();
+        thread::Builder::new().name("queue".to_owned()).spawn(move || {
+            // Nobody may wait for it.
+            let _ = ended.send(desk.work(waiting, mpsc::Receiver::blocking_recv));
+        })?;
+        Ok((writer, WriterThread(end)))
+    }
+
+    /// Both sides, and what is between them.
+    fn parts<S: Store>(
+        store: S,
+        unconfirmed: Unconfirmed,
+        schedule: UnboundedSender<Effect>,
+        unlink: Unlink,
+    ) -> (Self, Desk<S>, mpsc::Receiver<Letter>) {
+        let (letters, waiting) = mpsc::channel(WAITING);
         let unconfirmed = Arc::new(unconfirmed);
-        let confirmed = unconfirmed.confirmed();
-        let shared = Arc::clone(&unconfirmed);
-        let myself = letters.downgrade();
-        let health = Arc::<Health>::default();
-        let pace = Arc::<Pace>::default();
+        let (health, pace) = (Arc::<Health>::default(), Arc::<Pace>::default());
         let desk = Desk {
             store,
-            unconfirmed,
-            confirmed,
+            confirmed: unconfirmed.confirmed(),
+            unconfirmed: Arc::clone(&unconfirmed),
             health: Arc::clone(&health),
             pace: Arc::clone(&pace),
             schedule,
             unlink,
-            myself,
+            myself: letters.downgrade(),
             failed: false,
         };
-        thread::Builder::new().name("queue".to_owned()).spawn(move || {
-            // Nobody may wait for it.
-            let _ = ended.send(desk.work(waiting));
-        })?;
-        Ok((Self { letters, unconfirmed: shared, health, pace }, WriterThread(end)))
+        (Self { letters, unconfirmed, health, pace }, desk, waiting)
     }
 
     /// Whether what is committed is there.
@@ -206,13 +213,16 @@ struct Desk<S> {
     failed: bool,
 }
 
+/// Waits for a letter; none once there can't be one.
+type Wait = fn(&mut mpsc::Receiver<Letter>) -> Option<Letter>;
+
 impl<S: Store> Desk<S> {
-    fn work(mut self, mut waiting: mpsc::Receiver<Letter>) -> Result<(), StoreError> {
+    fn work(mut self, mut waiting: mpsc::Receiver<Letter>, wait: Wait) -> Result<(), StoreError> {
         loop {
             let mut batch = Batch::default();
             // What could not be withdrawn is tried again when there is something else to do.
             if self.failed || !self.unconfirmed.has_untold() {
-                let Some(first) = self.first(&mut waiting) else { break };
+                let Some(first) = self.first(&mut waiting, wait) else { break };
                 batch.add(first);
             }
             // Before the other letters: what it no longer counts as open is in one of them.
@@ -231,14 +241,14 @@ impl<S: Store> Desk<S> {
     }
 
     /// The next letter, however long it takes; none once there can't be one.
-    fn first(&mut self, waiting: &mut mpsc::Receiver<Letter>) -> Option<Letter> {
+    fn first(&mut self, waiting: &mut mpsc::Receiver<Letter>, wait: Wait) -> Option<Letter> {
         waiting.try_recv().ok().or_else(|| {
             if self.health.trouble().is_none()
                 && let Err(error) = self.store.idle()
             {
                 self.health.note(&error);
             }
-            waiting.blocking_recv()
+            wait(waiting)
         })
     }
 
@@ -371,5 +381,7 @@ fn octets(change: &Change) -> usize {
     }
 }
 
+#[cfg(test)]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -174,6 +174,16 @@ impl Server {
         }
     }
 
+    /// The next line that holds `part`, if there is one before that time.
+    pub(crate) fn line_until(&self, part: &str, until: Instant) -> Option<String> {
+        loop {
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?;
+            if line.contains(part) {
+                return Some(line);
+            }
+        }
+    }
+
     /// Connects to the first listener of a kind.
     pub(crate) fn connect_to(&self, kind: &str) -> Client {
         let mut client = Client::connect(self.address_of(kind).parse().unwrap());
