@@ -3,6 +3,7 @@
 use std::io;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::loops;
 use super::model::{Body, Envelope, NewDelivery, NewMessage};
@@ -17,6 +18,8 @@ use crate::store::Disk;
 pub(crate) struct Intake<D: Disk> {
     draft: Result<Draft<D>, io::Error>,
     octets: u64,
+    /// Of what the client sent, where that is not what is stored.
+    sent: Option<Sha256>,
     /// What its header says, once that was seen.
     header: Option<Header>,
 }
@@ -64,7 +67,13 @@ impl Receipt {
 
 impl<D: Disk> Intake<D> {
     pub(super) fn begin(spool: &Spool<D>, id: QueueId) -> Self {
-        Self { draft: Ok(spool.begin(id)), octets: 0, header: None }
+        Self { draft: Ok(spool.begin(id)), octets: 0, sent: None, header: None }
+    }
+
+    /// Takes note of what the client sends, of a message to which something is added: that is another date each time, and
+    /// a second sending would not be known by it.
+    pub(crate) fn see_sent(&mut self, octets: &[u8]) {
+        self.sent.get_or_insert_default().update(octets);
     }
 
     /// Content octets so far.
@@ -105,7 +114,8 @@ impl<D: Disk> Intake<D> {
         let body = self.finish().await?;
         let (id, arrived) = (envelope.id, envelope.arrived);
         let message_id = self.header.take().and_then(|header| header.message_id);
-        let key = IntakeKey::of(&envelope, &deliveries, message_id.as_deref(), &body.sha256);
+        let sent = self.sent.take().map_or(body.sha256, |sent| sent.finalize().into());
+        let key = IntakeKey::of(&envelope, &deliveries, message_id.as_deref(), &sent);
         let receipt = |id, committed| Receipt { id, arrived, key, writer: writer.clone(), committed };
         if let Some(first) = key.and_then(|key| writer.unconfirmed().find(&key, arrived)) {
             self.abandon().await;

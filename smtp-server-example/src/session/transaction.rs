@@ -119,6 +119,7 @@ impl Transaction {
         }
         match &mut self.fixups {
             Some(fixups) => {
+                intake.see_sent(octets);
                 let (header, rest) = fixups.pass(octets);
                 intake.write(&header).await;
                 intake.write(rest).await;

@@ -141,3 +141,19 @@ fn what_other_servers_send_is_not_put_right() {
     let mail = server.mail("alice").remove(0);
     assert_eq!(crate::harness::content(&mail), b"Bcc: x@y.example\n\nx\n");
 }
+
+#[test]
+fn a_message_that_is_given_a_date_and_sent_again_in_another_second_is_delivered_once() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let server = with_alice(folder.path(), "");
+    let message = b"From: alice@example.test\r\nMessage-ID: <1@client.example>\r\n\r\nx\r\n";
+    let first = submit(&mut alice(&server), message);
+    assert!(first.starts_with("250 "), "{first}");
+    let date = jiff::Timestamp::now().as_second();
+    while jiff::Timestamp::now().as_second() == date {
+        std::thread::yield_now();
+    }
+    // The first session has ended without a word behind its 250.
+    assert_eq!(submit(&mut alice(&server), message), first);
+    assert_eq!(server.mail("bob").len(), 1);
+}
