@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::harness::PATIENCE;
 
 /// What it does with a session.
+#[allow(dead_code, reason = "not everything here is used yet")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Takes mail.
@@ -48,6 +49,7 @@ struct Got {
     hanging: usize,
 }
 
+#[allow(dead_code, reason = "not everything here is used yet")]
 impl Catcher {
     pub(crate) fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.2:0").unwrap();
