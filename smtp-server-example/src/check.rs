@@ -15,6 +15,7 @@ mod neighbours;
 mod people;
 mod queue;
 mod relay;
+mod routes;
 mod server;
 
 use std::net::{IpAddr, UdpSocket};
@@ -55,6 +56,7 @@ const GROUPS: &[fn(&Site, &mut Findings)] = &[
     lists::check,
     neighbours::check,
     relay::check,
+    routes::check,
 ];
 
 /// Looks at everything. The text is what is to be printed; the error, where something would fail, comes after it.

@@ -4,7 +4,7 @@
 
 mod answer;
 pub(crate) mod command;
-mod history;
+pub(crate) mod history;
 mod mx;
 mod network;
 mod resolver;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::directory::Found;
+use crate::dns::history::DOMAINS;
 use crate::dns::{Resolver, ResolverSettings, Router, RouterSettings};
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
@@ -19,7 +20,7 @@ use crate::people::People;
 use crate::pressure::Pressure;
 use crate::queue::{
     self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Onward, Opened, Policy, Queue, RouteKey,
-    Spool, StoreError, Surroundings, Transport, Trouble, WriterThread,
+    StoreError, Surroundings, Transport, Trouble, WriterThread,
 };
 use crate::queue_id::QueueIds;
 use crate::recipients::Recipients;
@@ -92,7 +93,7 @@ pub(crate) fn begin(
         ways: Arc::new(move |rcpt| ways(&known, rcpt)),
         onward: Arc::new(move |address| onward(&lists, address)),
         local: Arc::new(mailboxes(store, people, &opened)?),
-        remote: remote(people, opened.spool.clone(), log)?,
+        remote: remote(people, &opened, log)?,
     };
     let (queue, runner, writer) = opened.begin(with, Timestamp::now()).map_err(broken)?;
     let (stop, stopped) = watch::channel(false);
@@ -171,7 +172,7 @@ fn mailboxes(
 }
 
 /// The way to other hosts.
-fn remote(people: &Arc<People>, spool: Spool<RealDisk>, log: &Log) -> Result<Arc<dyn Transport>, Failure> {
+fn remote(people: &Arc<People>, opened: &Opened, log: &Log) -> Result<Arc<dyn Transport>, Failure> {
     let config = people.config();
     let settings = &config.relay;
     if !settings.enabled {
@@ -182,9 +183,11 @@ fn remote(people: &Arc<People>, spool: Spool<RealDisk>, log: &Log) -> Result<Arc
     let client = ClientConfig::new(hello)
         .map_err(|error| Failure::new(Kind::Config, format!("`relay.hello`: {hello}: {error}")))?;
     let router = Router::new(resolver, RouterSettings::of(&config));
+    let worked = opened.worked(usize::try_from(DOMAINS).unwrap_or(usize::MAX));
+    router.remember(&worked.map_err(|error| broken(&folder(&config.data), &error))?);
     let hosts = Hosts::new(client, settings.clone(), log.clone());
     let people = Arc::clone(people);
-    Ok(Arc::new(Relay::new(router, hosts, Arc::new(move || people.config()), spool)))
+    Ok(Arc::new(Relay::new(router, hosts, Arc::new(move || people.config()), opened.spool.clone())))
 }
 
 /// A fault of the queue, for whoever starts the server.

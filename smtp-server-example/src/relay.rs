@@ -32,7 +32,7 @@ use smtp_proto::wire::ehlo::Keyword;
 use smtp_tokio::Outcome as Sent;
 use smtp_tokio::client::{CloseReason, Lease, Why};
 
-pub(crate) use self::hosts::Hosts;
+pub(crate) use self::hosts::{Hosts, causes, tls_policy};
 use self::hosts::{Login, Target};
 use self::ledger::{HostFailure, Ledger};
 pub(crate) use self::settings::{MxTls, RelaySettings};

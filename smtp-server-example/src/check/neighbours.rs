@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::{Findings, Site};
 use crate::config::{Delivery, Place};
 use crate::failure::Kind;
+use crate::relay::causes;
 use crate::scan;
 
 /// They are near, and asked for next to nothing.
@@ -38,13 +39,10 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
 async fn greeting(host: &str, place: &Place) -> Result<(), String> {
     let config = ClientConfig::lmtp(host).map_err(|error| error.to_string())?;
     let to = Client::to(place.to_string(), config);
-    let client = timeout(PATIENCE, to.connect()).await.map_err(|_| "no answer in time".to_owned())?.map_err(
-        |error| {
-            let causes =
-                std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-            causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-        },
-    )?;
+    let client = timeout(PATIENCE, to.connect())
+        .await
+        .map_err(|_| "no answer in time".to_owned())?
+        .map_err(|error| causes(&error))?;
     client.quit().await;
     Ok(())
 }

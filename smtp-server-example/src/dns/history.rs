@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{NoRoute, Route, Why};
 
 /// Domains remembered. An entry is about 150 octets.
-const DOMAINS: u64 = 50_000;
+pub(crate) const DOMAINS: u64 = 50_000;
 
 /// How long a domain that worked may be missing before its mail comes back. Zones vanish for minutes when somebody
 /// slips, or when a registrar moves them.
@@ -19,7 +19,7 @@ const NO_ADDRESS: Duration = Duration::from_secs(60 * 60);
 const FORGET: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What is remembered of domains, so that a slip in a zone does not bounce mail.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct History {
     worked: Cache<String, ()>,
     trouble: Cache<String, Trouble>,
@@ -34,6 +34,13 @@ struct Trouble {
 impl History {
     pub(crate) fn new() -> Self {
         Self { worked: Cache::new(DOMAINS), trouble: Cache::new(DOMAINS) }
+    }
+
+    /// Takes over which domains worked before this server was started, newest first.
+    pub(crate) fn remember(&self, domains: &[String]) {
+        for domain in domains.iter().rev() {
+            self.worked.insert(domain.clone(), ());
+        }
     }
 
     /// Takes note of a result, and returns it with what time makes of it.
@@ -113,6 +120,14 @@ mod tests {
             let got = why(history.judge("a", fails(Why::NoDomain), now + minutes * MINUTE));
             assert_eq!(got, Some(want), "minute {minutes}: {reason}");
         }
+    }
+
+    #[test]
+    fn a_domain_that_worked_before_a_restart_is_waited_for_too() {
+        let history = History::new();
+        history.remember(&["a".to_owned(), "b".to_owned()]);
+        assert_eq!(why(history.judge("a", fails(Why::NoDomain), Instant::now())), Some(Why::DomainGone));
+        assert_eq!(why(history.judge("c", fails(Why::NoDomain), Instant::now())), Some(Why::NoDomain));
     }
 
     #[test]

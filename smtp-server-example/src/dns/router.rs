@@ -52,6 +52,11 @@ impl<L: Lookup> Router<L> {
         Self { dns, settings, history: History::new() }
     }
 
+    /// Takes over which domains worked before this server was started, newest first.
+    pub(crate) fn remember(&self, domains: &[String]) {
+        self.history.remember(domains);
+    }
+
     /// Where to deliver mail for `domain`: a name, in A-labels or not, or an address in brackets.
     pub(crate) async fn route(&self, domain: &str) -> Result<Route, NoRoute> {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();

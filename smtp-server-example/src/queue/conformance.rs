@@ -41,6 +41,7 @@ pub(super) fn all<B: Bench>(fresh: impl Fn() -> B) {
     a_message_taken_back_was_never_there(&fresh());
     old_messages_are_forgotten(&fresh());
     routes_are_remembered(&fresh());
+    domains_that_worked_are_remembered(&fresh());
 }
 
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -327,4 +328,30 @@ fn routes_are_remembered(bench: &impl Bench) {
     assert_eq!(reader.routes().unwrap(), std::slice::from_ref(&route));
     assert_eq!(order(&mut store, Verb::Retry, "all", false).opened, [route.key]);
     assert_eq!(reader.routes().unwrap(), [], "retrying forgets that it could not be reached");
+}
+
+fn domains_that_worked_are_remembered<B: Bench>(bench: &B) {
+    const GONE: &str = "refused: 550 5.1.2 there is no domain x";
+    let (mut store, reader) = bench.start(at(0));
+    let mut try_one = |domain: &str, ended, mx: Option<&str>, outcome: &str| {
+        let to = format!("b@{domain}");
+        let entry = enqueue(&mut store, &message(&[&[&to]])).remove(0);
+        let job = reader.job(entry.id).unwrap().unwrap();
+        let mut settled = settlement(&job, &[RcptState::Wait]);
+        let (mx, outcome) = (mx.map(str::to_owned), outcome.to_owned());
+        settled.attempt = Some(Attempt { began: at(0), ended: at(ended), mx, outcome, ..Attempt::default() });
+        settle(&mut store, settled);
+    };
+    try_one("worked.example", 10, Some("mx.example"), "accepted: 250 ok");
+    try_one("refused.example", 20, Some("mx.example"), "refused: 550 5.1.1 no such user");
+    try_one("failing.example", 20, None, "wait: 451 4.4.3 no answer");
+    try_one("gone.example", 30, Some("mx.example"), "accepted: 250 ok");
+    try_one("gone.example", 40, None, GONE);
+    try_one("back.example", 30, None, GONE);
+    try_one("back.example", 40, Some("mx.example"), "accepted: 250 ok");
+    try_one("missing.example", 50, Some("mx.example"), "accepted: 250 ok");
+    try_one("missing.example", 60, None, "wait: 451 4.1.2 there is no domain missing.example");
+    let all = ["missing.example", "back.example", "refused.example", "worked.example"];
+    assert_eq!(reader.worked(10).unwrap(), all, "who could be talked to, the last one first");
+    assert_eq!(reader.worked(2).unwrap(), all[..2], "no more than are wanted");
 }

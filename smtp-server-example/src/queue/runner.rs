@@ -130,6 +130,11 @@ pub(crate) fn open(
 }
 
 impl Opened {
+    /// Domains whose hosts an earlier run talked to, at most so many.
+    pub(crate) fn worked(&self, most: usize) -> Result<Vec<String>, StoreError> {
+        self.store.reader().worked(most)
+    }
+
     /// Starts the writer, and fills the schedule.
     pub(crate) fn begin(
         self,

@@ -97,6 +97,10 @@ pub(crate) trait Reader: Send + Sync + 'static {
     /// Destinations that could not be reached.
     fn routes(&self) -> Result<Vec<RouteState>, StoreError>;
 
+    /// Domains of which a host was talked to, and whose last word since then was not that there is no such domain: at most
+    /// so many, the one talked to last first.
+    fn worked(&self, most: usize) -> Result<Vec<String>, StoreError>;
+
     /// All about a delivery; none if nobody waits for it any more, or it is held.
     fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError>;
 }

@@ -82,13 +82,7 @@ impl Hosts {
 
     /// How connections of a route are encrypted.
     pub(super) const fn policy(&self, tls: RouteTls, must_be_verified: bool) -> TlsPolicy {
-        match tls.settled(self.settings.tls) {
-            RouteTls::Implicit => TlsPolicy::Implicit,
-            _ if must_be_verified => TlsPolicy::Required,
-            RouteTls::Off => TlsPolicy::None,
-            RouteTls::Auto | RouteTls::Opportunistic => TlsPolicy::Opportunistic,
-            RouteTls::Required => TlsPolicy::Required,
-        }
+        tls_policy(tls.settled(self.settings.tls), must_be_verified)
     }
 
     /// The addresses of a domain's hosts, in the order in which they are tried.
@@ -228,6 +222,17 @@ impl Hosts {
         let pools: Vec<_> =
             self.pools.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         futures_util::future::join_all(pools.iter().map(Pool::close_idle)).await;
+    }
+}
+
+/// The same in the client's words.
+pub(crate) const fn tls_policy(tls: RouteTls, must_be_verified: bool) -> TlsPolicy {
+    match tls {
+        RouteTls::Implicit => TlsPolicy::Implicit,
+        _ if must_be_verified => TlsPolicy::Required,
+        RouteTls::Off => TlsPolicy::None,
+        RouteTls::Auto | RouteTls::Opportunistic => TlsPolicy::Opportunistic,
+        RouteTls::Required => TlsPolicy::Required,
     }
 }
 

@@ -43,6 +43,7 @@ mod reload;
 mod reports;
 mod routes;
 mod run_a_domain;
+mod routes_dns;
 mod scanners;
 mod security;
 mod security_paths;

@@ -26,13 +26,18 @@ const LATER: Reply<'static> = Reply::new(451, (4, 3, 0), "Not now");
 const DONE: Reply<'static> = Reply::new(250, (2, 0, 0), "Done");
 
 /// Us: alice and bob log in, in clear, and mail leaves by these tables.
-fn ours(folder: &Path, dns: Option<&Neighbour>, relay: &str, routes: &str) -> Server {
-    let dns = dns.map_or_else(free_address, |dns| dns.address);
+pub(crate) fn ours(folder: &Path, dns: Option<&Neighbour>, relay: &str, routes: &str) -> Server {
+    ours_by(folder, dns.map_or_else(free_address, |dns| dns.address), relay, routes)
+}
+
+/// The same, with the DNS server to be asked.
+pub(crate) fn ours_by(folder: &Path, dns: SocketAddr, relay: &str, routes: &str) -> Server {
+    let targets = if relay.contains("allowed_targets") { "" } else { "allowed_targets = [\"127.0.0.0/8\"]" };
     let settings = format!(
         "hostname = \"us.t.example\"\ndomains = [\"us.example\"]\ndata = \"mail\"\n\
          [dns]\nservers = [\"{dns}\"]\ntimeout_seconds = 1\n\
          [auth]\nallow_insecure_auth = true\nargon2_memory_kib = 64\nargon2_passes = 1\n\
-         [relay]\nallowed_targets = [\"127.0.0.0/8\"]\n{relay}\n\
+         [relay]\n{targets}\n{relay}\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\n[[listener]]\nkind = \"submission\"\naddress = \"127.0.0.1:0\"\n\
          [[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n{routes}\n"
     );
@@ -85,7 +90,7 @@ fn logged_in(folder: &Path, host: &str, secret: &str) -> String {
 }
 
 /// Runs the program by the settings of a server.
-fn run(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, args: &[&str]) -> String {
     let mut command = binary();
     command.args(args).args(["--config", "mail.toml"]).current_dir(folder);
     let output = command.output().unwrap();
@@ -270,7 +275,7 @@ async fn sender_recipient_and_a_default_choose_the_way_and_the_rest_goes_by_mx()
 }
 
 /// A new message from one of ours.
-fn submit_as(server: &Server, name: &str, to: &[&str]) {
+pub(crate) fn submit_as(server: &Server, name: &str, to: &[&str]) {
     let mut client = user(server, name);
     client.say_all(&[&format!("MAIL FROM:<{name}@us.example>")]);
     to.iter().for_each(|to| client.say_all(&[&format!("RCPT TO:<{to}>")]));
@@ -295,4 +300,49 @@ async fn other_routes_hold_at_once_for_mail_that_waits_too() {
     run(here.path(), &["queue", "retry", "domain=far.example"]);
     let mail = host.next_within(PATIENCE).await;
     assert!(content(&[b"Return-Path: <>\n", mail.content()].concat()).len() < mail.content().len());
+}
+
+#[test]
+fn check_visits_each_host_of_a_route_and_says_what_keeps_mail_from_it() {
+    let Some(dns) = knot(&[("t.example", ZONE)]) else { return };
+    let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let relay = relay(there.path(), here.path());
+    let (starttls, implicit) = (port(&relay, "submission"), port(&relay, "submissions"));
+    let secret = |word| {
+        by(&format!("[\"relay.t.example:{starttls}\"]"), &format!("user = \"us\"\nsecret = \"{word}\""))
+    };
+    let dead = free_address();
+    for (route, level, parts, why) in [
+        (secret("word"), "ok", &["127.0.0.3:", "TLSv1.3, lets us log in"][..], "as it should be"),
+        (
+            by(&format!("[\"relay.t.example:{implicit}\"]"), "tls = \"implicit\""),
+            "ok",
+            &["greets us, TLSv1.3"],
+            "TLS from the start",
+        ),
+        (secret("wrong"), "FAIL", &["535 5.7.8", "correct `user` and `secret`"], "a wrong secret"),
+        (
+            secret("word").replace("relay.t", "other.t"),
+            "FAIL",
+            &["TLS handshake failed", "as its certificate does"],
+            "another name's certificate",
+        ),
+        (by("[\"nowhere.t.example\"]", ""), "FAIL", &["there is no host nowhere.t.example"], "no such name"),
+        (by(&format!("[\"{dead}\"]"), ""), "FAIL", &["no connection to", "start it"], "nobody there"),
+    ] {
+        let settings = format!(
+            "hostname = \"us.t.example\"\ndomains = [\"us.example\"]\ndata = \"mail\"\n\
+             [dns]\nservers = [\"{}\"]\ntimeout_seconds = 1\n{route}",
+            dns.address
+        );
+        fs::write(here.path().join("mail.toml"), settings).unwrap();
+        let mut command = binary();
+        command.args(["check", "--config", "mail.toml"]).current_dir(here.path());
+        let output = command.env("SSL_CERT_FILE", here.path().join("root.pem")).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let line =
+            said.lines().find(|line| line.contains(" route 1 ")).unwrap_or_else(|| panic!("{why}: {said}"));
+        assert!(line.starts_with(level) && parts.iter().all(|part| line.contains(part)), "{why}: {line}");
+        assert!(!line.contains("word"), "{why}: {line}");
+    }
 }
