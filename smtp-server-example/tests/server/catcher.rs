@@ -9,11 +9,12 @@ use std::time::Instant;
 use crate::harness::PATIENCE;
 
 /// What it does with a session.
-#[allow(dead_code, reason = "not everything here is used yet")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Takes mail.
     Take,
+    /// Takes a message, and closes the connection.
+    TakeOne,
     /// Says nothing any more from here on.
     HangAt(Stage),
 }
@@ -49,7 +50,6 @@ struct Got {
     hanging: usize,
 }
 
-#[allow(dead_code, reason = "not everything here is used yet")]
 impl Catcher {
     pub(crate) fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.2:0").unwrap();
@@ -120,6 +120,9 @@ fn session(state: &State, stream: &TcpStream) -> std::io::Result<()> {
                 let subject = content(&mut lines)?;
                 *state.got.lock().unwrap().copies.entry(subject).or_default() += 1;
                 state.answer(stream, Stage::Dot, "250 2.0.0 taken\r\n")?;
+                if *state.mood.lock().unwrap() == Mood::TakeOne {
+                    return Ok(());
+                }
             }
             "QUIT" => return (&mut &*stream).write_all(b"221 2.0.0 bye\r\n"),
             _ => (&mut &*stream).write_all(b"250 2.0.0 ok\r\n")?,

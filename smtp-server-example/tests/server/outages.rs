@@ -1,10 +1,10 @@
-//! Mail while others are down or put it off: it waits, and all of it arrives once they are themselves again.
+//! Mail while others are down, hang or put it off: it waits, and all of it arrives once they are themselves again.
 
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::catcher::Catcher;
+use crate::catcher::{Catcher, Mood, Stage};
 use crate::daemon::free_address;
 use crate::foreign::Postfix;
 use crate::harness::{Client, PATIENCE, Server, field};
@@ -23,6 +23,41 @@ fn submit(client: &mut Client, subject: &str) {
 
 fn waiting(server: &Server) -> String {
     queue(&server.data, "list", &[])
+}
+
+#[test]
+fn a_host_that_hangs_at_any_stage_loses_nothing() {
+    let Some(dns) = knot(&[("t.example", ZONE)]) else { return };
+    let (folder, catcher) = (TempDir::new().unwrap(), Catcher::listen());
+    let patience =
+        "dead_host_seconds = 1\nconnect_seconds = 1\nanswer_seconds = 1\nfinal_answer_seconds = 1\n";
+    let server = server(folder.path(), &dns, catcher.address, patience);
+    let mut alice = alice(&server);
+    for (stage, copies) in [
+        (Stage::Greeting, 1),
+        (Stage::Ehlo, 1),
+        (Stage::Mail, 1),
+        (Stage::Rcpt, 1),
+        (Stage::Data, 1),
+        // It has the message, which nobody else can know.
+        (Stage::Dot, 2),
+    ] {
+        let subject = format!("{stage:?}");
+        catcher.become_(Mood::HangAt(stage));
+        submit(&mut alice, &subject);
+        catcher.wait_for_one_that_hangs();
+        let line = server.line(" deferred ");
+        assert!(field(&line, "reply").starts_with('4'), "{subject}: {line}");
+        // The line comes before it is stored.
+        server.settle();
+        let shown = queue(&server.data, "show", &[&field(&line, "id")]);
+        assert_eq!(shown.contains("may be there already"), stage == Stage::Dot, "{subject}: {shown}");
+        // So that the next message passes through all stages.
+        catcher.become_(Mood::TakeOne);
+        queue(&server.data, "flush", &["--wait"]);
+        assert!(waiting(&server).contains("deliveries: 0"), "{subject}: {}", waiting(&server));
+        assert_eq!(catcher.copies().get(&subject), Some(&copies), "{subject}");
+    }
 }
 
 #[test]
