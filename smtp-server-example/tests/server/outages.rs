@@ -75,7 +75,7 @@ fn mail_waits_for_dns_that_does_not_answer_and_leaves_when_it_does() {
     assert_eq!(catcher.copies().get("waits"), Some(&1));
 }
 
-/// As many messages as wait, while the host is down for some seconds. A day's settings are minutes.
+/// As many messages as wait, while the host is down for some seconds. In earnest these are minutes.
 fn greylisted_and_down(messages: usize, seconds: u64) {
     let Some(dns) = knot(&[("t.example", ZONE)]) else { return };
     let mut address = free_address();
@@ -130,10 +130,4 @@ fn tries(server: &Server) -> usize {
 #[test]
 fn what_postfix_puts_off_and_what_comes_while_it_is_down_arrives_once() {
     greylisted_and_down(60, 5);
-}
-
-#[test]
-#[ignore = "as many messages as a real outage gathers"]
-fn what_comes_while_postfix_is_down_for_long_arrives_once() {
-    greylisted_and_down(5_000, 60);
 }
