@@ -60,6 +60,8 @@ pub struct Transcript<W> {
     sink: W,
     broken: bool,
     secrets: bool,
+    /// Octets of content that were not written, where content is not.
+    left_out: Option<u64>,
     client: Line,
     server: Line,
     state: State,
@@ -92,7 +94,14 @@ impl<W: Write> Transcript<W> {
     pub const fn new(sink: W) -> Self {
         let client = Line { octets: Vec::new(), goes_on: None, after_bare: false };
         let server = Line { octets: Vec::new(), goes_on: None, after_bare: false };
-        Self { sink, broken: false, secrets: false, client, server, state: State::Commands }
+        Self { sink, broken: false, secrets: false, left_out: None, client, server, state: State::Commands }
+    }
+
+    /// Leaves message content out: a note says how much there was. For transcripts that are kept where mail is not.
+    #[must_use]
+    pub fn without_content(mut self) -> Self {
+        self.left_out = Some(0);
+        self
     }
 
     /// A transcript with passwords and tokens in it: for honeypots, and for a fault in an exchange itself.
@@ -137,19 +146,21 @@ impl<W: Write> Transcript<W> {
     /// Writes what has come of lines without an end: the connection is over, or goes on under TLS.
     pub fn finish(&mut self) {
         if !self.client.octets.is_empty() {
-            let secret = self.is_secret();
-            self.write('C', secret);
+            let (secret, is_content) =
+                (self.is_secret(), matches!(self.state, State::Content | State::Chunk(_)));
+            self.write_or_leave_out(is_content, secret);
         }
         if !self.server.octets.is_empty() {
             self.write('S', false);
         }
+        self.tell_left_out();
         (self.client, self.server, self.state) = (Line::default(), Line::default(), State::Commands);
     }
 
     /// The same transcript, from here on into the sink that `change` makes of this one.
     pub fn map_sink<V: Write>(self, change: impl FnOnce(W) -> V) -> Transcript<V> {
-        let Self { sink, broken, secrets, client, server, state } = self;
-        Transcript { sink: change(sink), broken, secrets, client, server, state }
+        let Self { sink, broken, secrets, left_out, client, server, state } = self;
+        Transcript { sink: change(sink), broken, secrets, left_out, client, server, state }
     }
 
     /// Gives the sink back, after [`finish`](Self::finish).
@@ -165,6 +176,7 @@ impl<W: Write> Transcript<W> {
 
     /// Takes note of `taken` octets of the client's that were added to its line.
     fn client_sent(&mut self, taken: usize) {
+        let is_content = matches!(self.state, State::Content | State::Chunk(_));
         let mut chunk_ends = false;
         if let State::Chunk(left) = &mut self.state {
             *left = left.saturating_sub(taken as u64);
@@ -176,14 +188,38 @@ impl<W: Write> Transcript<W> {
         let secret = self.is_secret();
         if chunk_ends {
             self.state = State::Commands;
-            self.write('C', secret);
+            self.write_or_leave_out(is_content, secret);
             self.client.goes_on = None;
             return;
         }
         if self.client.goes_on.is_none() {
             self.state = self.state_after_line();
         }
-        self.write('C', secret);
+        self.write_or_leave_out(is_content, secret);
+    }
+
+    /// Writes the client's line, or a piece of it, or counts its octets.
+    fn write_or_leave_out(&mut self, is_content: bool, secret: bool) {
+        match &mut self.left_out {
+            Some(count) if is_content => {
+                *count = count.saturating_add(self.client.octets.len() as u64);
+                let ended = self.client.octets.last() == Some(&b'\n');
+                self.client.goes_on = (!ended).then_some(false);
+                self.client.after_bare = ended && !self.client.octets.ends_with(b"\r\n");
+                self.client.octets.clear();
+            }
+            _ => self.write('C', secret),
+        }
+        if self.state == State::Commands {
+            self.tell_left_out();
+        }
+    }
+
+    fn tell_left_out(&mut self) {
+        if let Some(count @ 1..) = self.left_out {
+            self.left_out = Some(0);
+            self.put(format_args!("-- content, {count} octets\n"));
+        }
     }
 
     /// Whether the client's line is a secret, or AUTH with its initial response.
@@ -259,7 +295,7 @@ impl Line {
     /// Adds octets up to the line's end, at most `room`, and says how many.
     fn next_piece(&mut self, octets: &mut &[u8], room: usize) -> usize {
         let room = octets.len().min(room).min(PIECE - self.octets.len());
-        let end = octets[..room].iter().position(|&octet| octet == b'\n').map_or(room, |at| at + 1);
+        let end = memchr::memchr(b'\n', &octets[..room]).map_or(room, |at| at + 1);
         let (piece, rest) = octets.split_at(end);
         self.octets.extend_from_slice(piece);
         *octets = rest;
@@ -343,6 +379,7 @@ fn auth_words(line: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use alloc::string::ToString;
 
     const fn transcript() -> Transcript<String> {
@@ -405,6 +442,32 @@ mod tests {
         transcript.sent(b"500 5.5.1 What?\r\n334 VXNlcm5hbWU6\r\n");
         transcript.received(b"dGlt\r\n");
         assert!(transcript.text().ends_with("C: <redacted 4 octets>\n"), "{}", transcript.text());
+    }
+
+    #[test]
+    fn content_may_be_left_out_and_is_counted_however_it_is_cut() {
+        let rows: &[(&[u8], &str, &str)] = &[
+            (b"a\r\n\n.\r\nb\r\n.\r\nNOOP\r\n", "-- content, 13 octets\nC: NOOP\n", "to the dot"),
+            (b"a\r\nb", "-- content, 4 octets\n", "broken off"),
+            (b".\r\n", "-- content, 3 octets\n", "none"),
+        ];
+        for (octets, want, why) in rows {
+            for cut in 1..=octets.len() {
+                let mut transcript = transcript().without_content();
+                transcript.received(b"DATA\r\n");
+                transcript.sent(b"354 Go on\r\n");
+                octets.chunks(cut).for_each(|piece| transcript.received(piece));
+                assert_eq!(transcript.text(), format!("C: DATA\nS: 354 Go on\n{want}"), "{why}, by {cut}");
+            }
+        }
+        for cut in 1..30 {
+            let mut transcript = transcript().without_content();
+            let octets = b"BDAT 5\r\na\r\nbcBDAT 2 LAST\r\nxyAUTH PLAIN AGEAYg==\r\n";
+            octets.chunks(cut).for_each(|piece| transcript.received(piece));
+            let want = "C: BDAT 5\n-- content, 5 octets\nC: BDAT 2 LAST\n-- content, 2 octets\n\
+                C: AUTH PLAIN <redacted 8 octets>\n";
+            assert_eq!(transcript.text(), want, "by {cut}");
+        }
     }
 
     #[test]

@@ -14,13 +14,14 @@ use tokio::task::JoinHandle;
 use crate::directory::Found;
 use crate::dns::history::DOMAINS;
 use crate::dns::{Resolver, ResolverSettings, Router, RouterSettings};
+use crate::failed::Failed;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::people::People;
 use crate::pressure::Pressure;
 use crate::queue::{
-    self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Onward, Opened, Policy, Queue, RouteKey,
-    StoreError, Surroundings, Transport, Trouble, WriterThread,
+    self, Lmtp, Local, Mailboxes, NewDelivery, NewRcpt, Nowhere, Onward, Opened, Policy, Queue, Request,
+    RouteKey, StoreError, Surroundings, Transport, Trouble, WriterThread,
 };
 use crate::queue_id::QueueIds;
 use crate::recipients::Recipients;
@@ -29,6 +30,13 @@ use crate::store::{RealDisk, Store};
 
 /// The queue's folder below the mail folder. No user's mailbox has that name unless somebody wants it so.
 const FOLDER: &str = ".queue";
+
+/// The longest that a delivery by LMTP waits for one thing: ten minutes for the answer to a final dot (RFC 5321
+/// §4.5.3.2.6), and as much before for all else.
+const LMTP_WAIT: Duration = Duration::from_secs(1_200);
+
+/// What a delivery may take longer than its longest wait before it is given up: what it waits for is late, and it is not.
+const SPARE: Duration = Duration::from_secs(60);
 
 pub(crate) fn folder(data: &Path) -> PathBuf {
     data.join(FOLDER)
@@ -76,6 +84,7 @@ pub(crate) fn begin(
     store: Arc<dyn Store>,
     ids: &Arc<QueueIds>,
     pressure: &Arc<Pressure>,
+    failed: &Arc<Failed>,
     log: &Log,
 ) -> Result<(Mailroom, WriterThread), Failure> {
     let config = people.config();
@@ -94,14 +103,19 @@ pub(crate) fn begin(
         onward: Arc::new(move |address| onward(&lists, address)),
         local: Arc::new(mailboxes(store, people, &opened)?),
         remote: remote(people, &opened, log)?,
+        patience: config.relay.longest_wait().max(LMTP_WAIT) + SPARE,
     };
     let (queue, runner, writer) = opened.begin(with, Timestamp::now()).map_err(broken)?;
     let (stop, stopped) = watch::channel(false);
     let drain = Duration::from_secs(config.limits.drain_seconds);
     let runner = tokio::spawn(runner.run(stopped, drain));
-    let shown = (Arc::clone(people), Arc::clone(pressure), queue.clone());
-    let state = Arc::new(move || state(&shown.0, &shown.1, &shown.2));
-    tokio::spawn(queue.clone().answer_all(control, state));
+    let shown = (Arc::clone(people), Arc::clone(pressure), queue.clone(), Arc::clone(failed));
+    let elsewhere = Arc::new(move |request: &Request| match request {
+        Request::State => Some(state(&shown.0, &shown.1, &shown.2)),
+        Request::Sessions(what) => Some(shown.3.find(what)),
+        _ => None,
+    });
+    tokio::spawn(queue.clone().answer_all(control, elsewhere));
     Ok((Mailroom { queue, stop, runner }, writer))
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod directory;
 mod dns;
+mod failed;
 mod failure;
 mod fixups;
 mod gate;

@@ -49,6 +49,7 @@ mod store;
 pub(crate) mod trace;
 mod transport;
 mod unconfirmed;
+mod watchdog;
 mod writer;
 
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod conformance;
 #[cfg(test)]
 mod power;
 
+pub(crate) use self::admin::Request;
 pub(crate) use self::condition::{Condition, condition};
 pub(crate) use self::content::{Feed, Seen, look};
 pub(crate) use self::control::{listen, state_of_server};

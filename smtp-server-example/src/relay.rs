@@ -109,6 +109,7 @@ impl<L: Lookup> Relay<L> {
             Ok(targets) => targets,
             Err(no_route) => return nowhere(job, &no_route),
         };
+        job.flight.pulse.beat();
         let mut attempt = Attempt::new(job, &self.spool);
         attempt.report.delays.dns = Some(began.elapsed());
         for (at, target) in targets.iter().enumerate() {
@@ -186,6 +187,7 @@ impl<'a> Attempt<'a> {
             }
             let began = Instant::now();
             let connected = hosts.connect(target).await;
+            self.job.flight.pulse.beat();
             let mut took = began.elapsed();
             if let Some(tls) = connected.as_ref().ok().and_then(handshake) {
                 took = took.saturating_sub(tls);

@@ -17,6 +17,7 @@ pub(crate) use self::certificate::Shown;
 use self::reload::{Running, Tests};
 use crate::config::{Config, Place};
 use crate::dns::{Ourselves, Resolver, ResolverSettings};
+use crate::failed::Failed;
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::gate::{Action, Gate};
 use crate::held::Held;
@@ -66,9 +67,16 @@ pub(crate) fn run(
     let result = runtime.block_on(async {
         let (signals, hang_up) = (Signals::new()?, listen_for(SignalKind::hangup())?);
         let ids = Arc::new(QueueIds::new());
-        let pressure = pressure(&config, log);
-        let (mailroom, writer) =
-            mailroom::begin(opened, &people, Arc::<Maildirs<_>>::clone(&store), &ids, &pressure, log)?;
+        let (pressure, failed) = (pressure(&config, log), Arc::<Failed>::default());
+        let (mailroom, writer) = mailroom::begin(
+            opened,
+            &people,
+            Arc::<Maildirs<_>>::clone(&store),
+            &ids,
+            &pressure,
+            &failed,
+            log,
+        )?;
         let mut doors = Vec::new();
         for listener in &config.listener {
             let given = sockets.take(listener.kind);
@@ -105,6 +113,7 @@ pub(crate) fn run(
             scanners: Live::new(Scanners::new(config.scan.clone(), log.clone())),
             ids,
             pressure: Arc::clone(&pressure),
+            failed,
             log: log.clone(),
         });
         tokio::spawn(held.watch(mailroom.queue.clone(), Arc::clone(&people), log.clone()));

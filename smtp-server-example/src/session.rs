@@ -2,7 +2,6 @@
 
 mod transaction;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use self::transaction::{Draft, Transaction, address_of};
 use crate::after_dot::{AfterDot, Client, LATE, LOST, UNSAFE};
 use crate::config::Kind;
 use crate::directory::{Found, POSTMASTER};
+use crate::failed::{Failed, Notes};
 use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
 use crate::held::Held;
@@ -27,7 +27,7 @@ use crate::metrics;
 use crate::people::{People, random_text};
 use crate::pressure::{BUSY, Pressure, Share};
 use crate::queue::{MOST_HOPS, Queue, after};
-use crate::queue_id::QueueIds;
+use crate::queue_id::{QueueId, QueueIds};
 use crate::refusal::Refusal;
 use crate::scan::{Scanners, Verdict};
 use crate::trace;
@@ -61,19 +61,38 @@ pub(crate) struct Service {
     pub(crate) ids: Arc<QueueIds>,
     pub(crate) held: Held,
     pub(crate) pressure: Arc<Pressure>,
+    pub(crate) failed: Arc<Failed>,
     pub(crate) log: Log,
 }
 
 impl Service {
     /// Serves a connection to its end.
     pub(crate) async fn serve(self: Arc<Self>, mut connection: Connection, kind: Kind) {
+        let mut notes = Notes::default();
+        connection.record(notes.tail.transcript());
+        let result = self.converse(&mut connection, kind, &mut notes).await;
+        // By now it is known for whom a balancer spoke.
         let peer = connection.facts().peer().remote();
-        if let Err(error) = self.converse(&mut connection, kind).await {
-            self.log.event("broken").maybe("peer", peer).field("error", error);
+        if let Err(error) = &result {
+            notes.fail(|| format!("broken: {error}"));
         }
+        if !notes.has_failed() {
+            return;
+        }
+        let now = Timestamp::now();
+        let session = self.ids.next(now);
+        let event = self.log.event(if result.is_err() { "broken" } else { "closed" });
+        let event = event.maybe("peer", peer).maybe("why", notes.why()).maybe("error", result.err());
+        event.field("session", session);
+        self.failed.keep(session, now, kind, peer, notes);
     }
 
-    async fn converse(&self, connection: &mut Connection, kind: Kind) -> std::io::Result<()> {
+    async fn converse(
+        &self,
+        connection: &mut Connection,
+        kind: Kind,
+        notes: &mut Notes,
+    ) -> std::io::Result<()> {
         let mut transaction: Option<Transaction> = None;
         let mut login = Login::default();
         let mut visit = self.gate.now().visit(kind, None);
@@ -161,7 +180,7 @@ impl Service {
                 }
                 Step::Data(data) => {
                     if let Some(open) = &mut transaction {
-                        self.begin(open, data.facts(), visit.name().await);
+                        notes.begin(self.begin(open, data.facts(), visit.name().await));
                         data.accept();
                     }
                 }
@@ -176,6 +195,9 @@ impl Service {
                         let client = after_dot.begin(&verdict, limit);
                         self.deliver(whole, &client).await;
                         after_dot.given(whole.unsure.take());
+                        if let Some(Err(refusal)) = &whole.outcome {
+                            notes.fail(|| format!("message refused: {refusal}"));
+                        }
                         match whole.outcome.as_ref().unwrap_or(&NOTHING_STORED) {
                             Ok(said) => {
                                 verdict
@@ -187,13 +209,14 @@ impl Service {
                 }
                 Step::Reset(cause) => {
                     if let Some(given_up) = transaction.take().filter(|over| over.outcome.is_none()) {
+                        if given_up.draft.is_some() {
+                            notes.fail(|| format!("message cut off: {}", name(&cause)));
+                        }
                         self.give_up(given_up, cause).await;
                     }
                 }
-                Step::Close(reason) => {
-                    let peer = connection.facts().peer().remote();
-                    self.log_close(peer, reason);
-                }
+                Step::Close(CloseReason::Quit | CloseReason::PeerGone | CloseReason::Probe) => {}
+                Step::Close(reason) => notes.fail(|| name(&reason)),
                 Step::Answered(answered) => metrics::code(kind, answered.code(), None),
                 other => other.or_default(),
             }
@@ -262,7 +285,7 @@ impl Service {
     }
 
     /// Prepares to take a message's content.
-    fn begin(&self, transaction: &mut Transaction, facts: &Facts, from: Option<&str>) {
+    fn begin(&self, transaction: &mut Transaction, facts: &Facts, from: Option<&str>) -> QueueId {
         let arrived = Timestamp::now();
         let id = self.ids.next(arrived);
         let recipient = match &transaction.recipients[..] {
@@ -282,6 +305,7 @@ impl Service {
         let scan = self.scanners.now().begin(transaction.about(id));
         transaction.draft =
             Some(Draft { id, arrived, prefix, tls, intake: self.queue.intake(id), scan: Some(scan) });
+        id
     }
 
     /// Whether the header lets a user's message out.
@@ -377,13 +401,6 @@ impl Service {
         let nobody = transaction.recipients.is_empty() && transaction.refused_count > 0;
         let event = transaction.event(&self.log, if nobody { "refused" } else { "dropped" });
         event.maybe("id", id).field("why", name(&cause));
-    }
-
-    fn log_close(&self, peer: Option<SocketAddr>, reason: CloseReason) {
-        match reason {
-            CloseReason::Quit | CloseReason::PeerGone | CloseReason::Probe => {}
-            reason => drop(self.log.event("closed").maybe("peer", peer).field("why", name(&reason))),
-        }
     }
 }
 

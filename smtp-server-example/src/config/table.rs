@@ -85,9 +85,9 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "limits.memory_octets",
         "octets",
-        "What all sessions together may hold in memory: 8 KiB each, and for each message at most 144 KiB, as larger ones go \
+        "What all sessions together may hold in memory: 16 KiB each, and for each message at most 144 KiB, as larger ones go \
          to the disk, and 512 octets a recipient. Beyond, new messages are told 452 4.3.1 and new clients 421 4.3.2; what has \
-         begun goes on. 256 MiB: some 1,800 messages at once.",
+         begun goes on. 256 MiB: some 1,600 messages at once.",
     ),
     key(
         "limits.disk_reserve_percent",

@@ -34,8 +34,9 @@ pub(crate) const LEAN_CLIENT_DIVISOR: usize = 5;
 /// Part of all sessions that strangers can't have: one in so many is kept for users and our own programs.
 pub(crate) const KEPT_FOR_USERS: usize = 8;
 
-/// Memory of a session without a message: 2 KiB while it waits, and what TLS and the looks at its client take.
-pub(crate) const SESSION_OCTETS: u64 = 8 * 1024;
+/// Memory of a session without a message: 2 KiB while it waits, its last lines for `trace` (8 KiB at most), and what TLS and
+/// the looks at its client take.
+pub(crate) const SESSION_OCTETS: u64 = 16 * 1024;
 
 /// Memory of a transaction besides its content: sender, names, header lines, what scanners are told.
 pub(crate) const TRANSACTION_OCTETS: u64 = 16 * 1024;

@@ -32,6 +32,8 @@ pub(crate) enum Request {
     Keep,
     /// How the server is; nothing where none runs.
     State,
+    /// Sessions that ended in an error, by session, message or address; nothing where no server runs.
+    Sessions(String),
 }
 
 /// Does what is asked at a queue that no server runs.
@@ -55,7 +57,9 @@ pub(super) fn asked(reader: &SqliteReader, request: &Request, now: Timestamp) ->
         Request::List(filter) => reader.read(|db| list(db, filter, now)),
         Request::Show(filter) => reader.read(|db| show(db, filter, now)),
         Request::Shape(filter) => reader.read(|db| shape(db, filter, now)),
-        Request::Order { .. } | Request::Wait | Request::Keep | Request::State => Ok(Value::Null),
+        Request::Order { .. } | Request::Wait | Request::Keep | Request::State | Request::Sessions(_) => {
+            Ok(Value::Null)
+        }
     }
 }
 

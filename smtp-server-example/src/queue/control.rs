@@ -42,17 +42,17 @@ pub(crate) fn listen(folder: &Path) -> io::Result<UnixListener> {
     }
 }
 
-/// How the server is.
-pub(crate) type State = dyn Fn() -> Value + Send + Sync;
+/// Answers what is not the queue's to know.
+pub(crate) type Elsewhere = dyn Fn(&Request) -> Option<Value> + Send + Sync;
 
 impl Queue {
     /// Answers operators for as long as it is polled.
-    pub(crate) async fn answer_all(self, listener: UnixListener, state: Arc<State>) {
+    pub(crate) async fn answer_all(self, listener: UnixListener, elsewhere: Arc<Elsewhere>) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (queue, state) = (self.clone(), Arc::clone(&state));
-                    tokio::spawn(async move { queue.answer_one(stream, &*state).await });
+                    let (queue, elsewhere) = (self.clone(), Arc::clone(&elsewhere));
+                    tokio::spawn(async move { queue.answer_one(stream, &*elsewhere).await });
                 }
                 // Descriptors are short: others end meanwhile.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -60,15 +60,17 @@ impl Queue {
         }
     }
 
-    async fn answer_one(self, mut stream: UnixStream, state: &State) -> io::Result<()> {
+    async fn answer_one(self, mut stream: UnixStream, elsewhere: &Elsewhere) -> io::Result<()> {
         let (reading, mut writing) = stream.split();
         let mut line = String::new();
         let mut question = tokio::io::BufReader::new(reading.take(QUESTION));
         tokio::time::timeout(PATIENCE, question.read_line(&mut line)).await??;
         let answer = match serde_json::from_str(&line) {
             Ok(Request::Keep) => return self.keep_files(stream).await,
-            Ok(Request::State) => Ok(state()),
-            Ok(request) => self.answer(request).await,
+            Ok(request) => match elsewhere(&request) {
+                Some(answer) => Ok(answer),
+                None => self.answer(request).await,
+            },
             Err(error) => Err(StoreError::new(Trouble::Wrong, format!("not understood: {error}"))),
         };
         let answer = answer.unwrap_or_else(|error| json!({ "error": error.text }));

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::model::DeliveryId;
+use super::watchdog::Pulse;
 
 /// A file of more octets is begun anew, with what is open.
 const LONG: u64 = 1 << 20;
@@ -66,7 +67,7 @@ impl InFlight {
         let mut state = self.state();
         state.open.insert(id, false);
         state.write(format_args!("S {id}\n"), &self.path);
-        Flight(Some((Arc::clone(self), id)))
+        Flight { line: Some((Arc::clone(self), id)), pulse: Pulse::default() }
     }
 
     /// What a try brought is stored.
@@ -160,13 +161,18 @@ impl Left {
 
 /// A delivery's own line to the file.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flight(Option<(Arc<InFlight>, DeliveryId)>);
+pub(crate) struct Flight {
+    line: Option<(Arc<InFlight>, DeliveryId)>,
+    /// For whoever watches it.
+    pub(crate) pulse: Pulse,
+}
 
 impl Flight {
     /// To be called before the octets that end a message are sent to the next host, and may be called again: from here
     /// on, a crash leaves it unknown whether that host has it.
     pub(crate) fn before_dot(&self) {
-        let Some((in_flight, id)) = &self.0 else { return };
+        self.pulse.dot();
+        let Some((in_flight, id)) = &self.line else { return };
         let mut state = in_flight.state();
         if state.open.insert(*id, true) != Some(true) {
             state.write(format_args!("D {id}\n"), &in_flight.path);

@@ -27,6 +27,7 @@ use super::sqlite::{Past, Sqlite, SqliteReader, Start};
 use super::store::{Change, Effect, POISON, Reader, StoreError, Trouble};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use super::unconfirmed::Unconfirmed;
+use super::watchdog;
 use super::writer::{Writer, WriterThread};
 use crate::log::Log;
 use crate::metrics;
@@ -64,6 +65,8 @@ pub(crate) struct Surroundings {
     pub(crate) onward: Arc<FindList>,
     pub(crate) local: Arc<dyn Transport>,
     pub(crate) remote: Arc<dyn Transport>,
+    /// A delivery that gets nowhere for so long is given up.
+    pub(crate) patience: Duration,
 }
 
 /// The queue for sessions and operators.
@@ -390,7 +393,16 @@ impl Shared {
             return Lists { spool: &self.spool, policy, ids, onward }.send_on(job).await;
         }
         let transport = if job.route.is_local() { &self.with.local } else { &self.with.remote };
-        transport.deliver(Arc::clone(job)).await
+        let (transport, carried, patience) = (Arc::clone(transport), Arc::clone(job), self.with.patience);
+        let work = async move { transport.deliver(carried).await };
+        let report = watchdog::watched(work, &job.flight.pulse, patience).await;
+        report.unwrap_or_else(|| {
+            let event = self.with.log.event("stalled").field("id", job.envelope.id);
+            let event = event.field("delivery", job.delivery).field("via", &job.route);
+            let event = event.field("at", if job.flight.pulse.is_at_dot() { "dot" } else { "before-dot" });
+            event.field("patience", seconds(patience)).field("hint", "a fault of this server: report it");
+            stalled(job)
+        })
     }
 
     fn returned(&self, event: Event, job: &Job) -> Returned {
@@ -497,6 +509,14 @@ impl Shared {
 /// A span as log lines have it.
 fn seconds(span: Duration) -> String {
     format!("{:.3}", span.as_secs_f64())
+}
+
+/// What became of a delivery that got nowhere: it may have been taken if it was at its dot.
+fn stalled(job: &Job) -> Report {
+    let said = Said::ours((4, 4, 2), "451 4.4.2 The delivery got nowhere and was given up");
+    let outcome = if job.flight.pulse.is_at_dot() { Outcome::Unknown(said) } else { Outcome::Later(said) };
+    let outcomes = job.rcpts.iter().map(|rcpt| (rcpt.id, outcome.clone())).collect();
+    Report { outcomes, reach: Reach::Reached, phase: Some("stalled".to_owned()), ..Report::default() }
 }
 
 fn skipped(job: &Job, why: &str) -> Report {

@@ -1,6 +1,7 @@
 //! `trace`: what happened to a message, in the order in which it did.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -18,7 +19,8 @@ use crate::failure::{Failure, Kind};
 pub(crate) struct Trace {
     #[command(flatten)]
     place: Place,
-    /// A queue id, as the reply to the message and each line of the log have it, or the address of a sender or recipient
+    /// A queue id, as the reply to the message and each line of the log have it; the address of a sender or recipient; or,
+    /// for sessions that ended in an error, what the log calls `session`, or a client's IP address
     #[arg(value_name = "ID-OR-ADDRESS")]
     what: String,
     /// Print JSON
@@ -33,9 +35,10 @@ Examples:
 
 /// Does it; returns what to print.
 pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
-    let terms = match trace.what.contains('@') {
-        true => vec![format!("from={}", trace.what), format!("to={}", trace.what)],
-        false => vec![trace.what.clone()],
+    let terms = match &trace.what {
+        what if what.contains('@') => vec![format!("from={what}"), format!("to={what}")],
+        what if what.parse::<IpAddr>().is_ok() => Vec::new(),
+        what => vec![what.clone()],
     };
     let mut messages: Vec<Value> = Vec::new();
     for term in terms {
@@ -46,7 +49,9 @@ pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
             }
         }
     }
-    if messages.is_empty() {
+    let sessions = trace.place.ask(Request::Sessions(trace.what.clone()))?;
+    let sessions = sessions.as_array().map(Vec::as_slice).unwrap_or_default();
+    if messages.is_empty() && sessions.is_empty() {
         return Err(Failure::new(
             Kind::NoInput,
             format!("no message is known with `{}`", plain(&json!(trace.what))),
@@ -56,8 +61,8 @@ pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
     messages.sort_by_key(|message| time(&message["arrived"]));
     let stories: Vec<_> = messages.iter().map(story).collect();
     Ok(match trace.json {
-        true => format!("{}\n", Value::Array(stories)),
-        false => stories.iter().map(text).collect(),
+        true => format!("{}\n", Value::Array(stories.into_iter().chain(sessions.iter().cloned()).collect())),
+        false => stories.iter().map(text).chain(sessions.iter().map(session)).collect(),
     })
 }
 
@@ -147,14 +152,35 @@ fn text(story: &Value) -> String {
             "why",
             "transcript",
         ];
-        for key in order.iter().filter(|key| !event[**key].is_null()) {
+        let is_wire =
+            |key: &&&str| **key == "transcript" && event["transcript"].as_str().is_some_and(has_lines);
+        for key in order.iter().filter(|key| !event[**key].is_null() && !is_wire(key)) {
             let value = plain(&event[*key]);
             let quote = if value.contains(' ') || value.is_empty() { "\"" } else { "" };
             let _ = write!(text, " {key}={quote}{value}{quote}");
         }
         text.push('\n');
+        if let Some(wire) = event["transcript"].as_str().filter(|wire| has_lines(wire)) {
+            text.push_str(&indented(wire));
+        }
     }
     text
+}
+
+fn has_lines(transcript: &str) -> bool {
+    transcript.ends_with('\n')
+}
+
+/// What went over the wire, below what it belongs to.
+fn indented(transcript: &str) -> String {
+    transcript.lines().map(|line| format!("    {}\n", plain(&json!(line)))).collect()
+}
+
+/// A session that ended in an error, with its last lines.
+fn session(told: &Value) -> String {
+    let [id, at, via, peer, why] = ["session", "at", "via", "peer", "why"].map(|key| plain(&told[key]));
+    let wire = indented(told["transcript"].as_str().unwrap_or_default());
+    format!("session {id} {at} via={via} peer={peer} why=\"{why}\"\n{wire}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,16 @@ impl Default for RelaySettings {
             answer_seconds: 300,
             final_answer_seconds: 600,
         }
+    }
+}
+
+impl RelaySettings {
+    /// The longest that a delivery can wait for one thing: for a connection, with each answer at the last moment, that has
+    /// to be made twice as TLS broke; or for the answer to its final dot.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        // Greeting, EHLO, STARTTLS, handshake, EHLO.
+        let connection = self.connect_seconds.saturating_add(self.answer_seconds.saturating_mul(5));
+        Duration::from_secs(connection.saturating_mul(2).max(self.final_answer_seconds))
     }
 }
 

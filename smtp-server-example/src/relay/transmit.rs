@@ -11,6 +11,7 @@ use smtp_tokio::client::{ClientStep, Recipient, Sent as Command};
 use smtp_tokio::{Client, Envelope, MailboxBuf, Outcome as Sent, ReversePath};
 use tokio::io::AsyncReadExt;
 
+use crate::failed::Tail;
 use crate::queue::{BodyType, Feed, Job, Rcpt, Seen, Spool, look};
 use crate::store::RealDisk;
 
@@ -24,7 +25,7 @@ pub(super) struct Transmitted {
     pub(super) outcomes: Vec<Sent>,
     /// What was answered last.
     pub(super) phase: Option<&'static str>,
-    /// What the host said, and to what.
+    /// What the host said, and to what; all that was said last if it did not take all of it.
     pub(super) transcript: String,
     /// How long the answers to final dots took, or how long they were waited for.
     pub(super) dot: Option<Duration>,
@@ -91,7 +92,10 @@ impl Message {
         let mut done = Transmitted::default();
         let (mut begun, mut dotted) = (false, None::<Instant>);
         let mut content = Content::default();
+        let wire = Tail::default();
+        client.record(wire.transcript());
         while let Ok(Some(step)) = client.next().await {
+            self.job.flight.pulse.beat();
             match step {
                 ClientStep::Ready(ready) if !begun => {
                     begun = true;
@@ -125,6 +129,9 @@ impl Message {
         }
         done.answered(dotted);
         done.outcomes = client.session().outcomes().collect();
+        if !done.outcomes.iter().all(Sent::is_accepted) {
+            done.transcript = wire.text();
+        }
         if !begun {
             let reason = client.session().close_reason().unwrap_or(smtp_tokio::client::CloseReason::Idle);
             done.outcomes =

@@ -56,4 +56,5 @@ mod strace;
 mod submission;
 mod systemd;
 mod threats;
+mod transcripts;
 mod users;

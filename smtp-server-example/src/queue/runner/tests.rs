@@ -12,7 +12,7 @@ use crate::queue::filter::Filter;
 use crate::queue::model::NewMessage;
 use crate::queue::store::{Order, Store as _, Verb};
 
-/// Panics for recipients named `panic`, dies for `poison`, says that `down` can't be reached, and takes the rest.
+/// Panics for recipients named `panic`, dies for `poison`, gets nowhere for `stuck`, says that `down` can't be reached, and takes the rest.
 struct Moody;
 
 impl Transport for Moody {
@@ -21,6 +21,12 @@ impl Transport for Moody {
             assert!(!job.rcpts[0].address.starts_with("panic@"), "asked to panic");
             if job.rcpts[0].address.starts_with("poison@") {
                 std::process::abort();
+            }
+            if job.rcpts[0].address.starts_with("stuck-at-dot@") {
+                job.flight.before_dot();
+            }
+            if job.rcpts[0].address.starts_with("stuck") {
+                std::future::pending::<()>().await;
             }
             let down = job.rcpts[0].address.starts_with("down@");
             let outcome = |rcpt: &crate::queue::model::Rcpt| {
@@ -68,6 +74,7 @@ fn start_in(folder: &Path) -> Running {
         onward: Arc::new(|_| None),
         local: Arc::new(Moody),
         remote: Arc::new(Moody),
+        patience: Duration::from_millis(100),
     };
     let opened = open(folder, "mx.example.test", &Policy::default(), now).unwrap().expect("one at a time");
     let (queue, runner, thread) = opened.begin(with, now).unwrap();
@@ -142,6 +149,26 @@ async fn the_third_panic_leaves_a_delivery_to_the_operator() {
     assert_eq!(running.deliveries().await, [is("panic@one.example", "hold", 3)], "it is not retried");
     running.order(Verb::Release).await;
     assert_eq!(running.deliveries().await, [is("panic@one.example", "hold", 4)], "as its operator wants");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_gets_nowhere_is_given_up_and_may_have_been_taken_only_behind_its_dot() {
+    let folder = TempDir::new().unwrap();
+    let running = start(&folder);
+    running.enqueue(&[&["stuck@one.example"], &["stuck-at-dot@two.example"], &["b@three.example"]]).await;
+    let want = [
+        is("stuck@one.example", "ready", 1),
+        is("stuck-at-dot@two.example", "ready", 1),
+        is("b@three.example", "done", 1),
+    ];
+    assert_eq!(running.deliveries().await, want);
+    let shown =
+        asked(&running.queue.reader, &Request::Show(Filter::parse(["all"]).unwrap()), Timestamp::now());
+    let shown = shown.unwrap();
+    let of = |n: usize| &shown[0]["deliveries"][n]["to"][0];
+    assert_eq!((&of(0)["unsure"], &of(1)["unsure"]), (&false.into(), &true.into()));
+    assert!(of(0)["reply"].as_str().unwrap().starts_with("451 4.4.2 "), "{shown}");
     running.end().await;
 }
 
