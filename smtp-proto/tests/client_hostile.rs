@@ -484,7 +484,8 @@ fn replies_without_end_end_the_session_and_hold_no_memory() {
 
 #[test]
 fn a_server_that_drips_gains_no_time_wherever_it_does() {
-    let places: [(&[&[u8]], Option<Task>, &str); 7] = [
+    type Row<'a> = (&'a [&'a [u8]], Option<Task>, &'a str);
+    let places: [Row<'_>; 7] = [
         (&[], None, "greeting"),
         (&[b"220 mx\r\n"], None, "EHLO"),
         (&[], Some(Task::StartTls), "STARTTLS"),
