@@ -301,9 +301,9 @@ Examples:
 
 /// Shows which hosts would get the mail for an address, in the order in which they would be tried.
 ///
-/// With the settings it says first which [[route]] is taken, how its hosts are spoken to, and as whom; without, it is always
-/// MX. What it asks of DNS is what delivery asks. Where there is no host it says why, as a reply of SMTP would, and ends with
-/// 68 if that is final or 75 if it may pass.
+/// With the settings it says first which of their routes is taken, how its hosts are spoken to, and as whom; without, it is
+/// always MX. What it asks of DNS is what delivery asks. Where there is no host it says why, as a reply of SMTP would, and
+/// ends with 68 if that is final or 75 if it may pass.
 #[derive(Debug, Args)]
 pub(crate) struct Route {
     /// A domain, a mail address, or an address in brackets
