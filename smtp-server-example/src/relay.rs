@@ -33,7 +33,7 @@ use smtp_tokio::Outcome as Sent;
 use smtp_tokio::client::{CloseReason, Lease, Why};
 
 pub(crate) use self::hosts::{Hosts, causes, tls_policy};
-use self::hosts::{Login, Target};
+use self::hosts::{Login, Target, temporary};
 use self::ledger::{HostFailure, Ledger};
 pub(crate) use self::settings::{MxTls, RelaySettings};
 use self::transmit::Message;
@@ -202,7 +202,7 @@ impl<'a> Attempt<'a> {
                     return self.ledger.host_failed(target.family(), &self.for_the_message(failure));
                 }
             };
-            let again = self.send(lease, target, &to, elsewhere).await;
+            let again = self.send(hosts, lease, target, &to, elsewhere).await;
             self.fruitless += usize::from(again.len() == to.len());
             to = again;
         }
@@ -234,7 +234,14 @@ impl<'a> Attempt<'a> {
     }
 
     /// Sends over a connection. Those to whom it is sent again at once.
-    async fn send(&mut self, mut lease: Lease, target: &Target, to: &[usize], elsewhere: bool) -> Vec<usize> {
+    async fn send(
+        &mut self,
+        hosts: &Hosts,
+        mut lease: Lease,
+        target: &Target,
+        to: &[usize],
+        elsewhere: bool,
+    ) -> Vec<usize> {
         (self.reached, self.report.reach) = (true, Reach::Reached);
         let session = lease.session();
         self.report.tls = session.tls().map(|tls| format!("{} {}", tls.protocol, tls.cipher));
@@ -264,15 +271,21 @@ impl<'a> Attempt<'a> {
         }
         self.report.phase = sent.phase.map(str::to_owned).or(self.report.phase.take());
         self.report.transcript = Some(sent.transcript);
-        let mut again = Vec::new();
+        let (mut again, mut wanted) = (Vec::new(), None);
         let worn = lease.is_reused() || lease.session().transactions() > 1;
         let is_stuck = self.fruitless >= AT_ONCE || !worn && sent.outcomes.iter().all(is_limited);
         for (at, outcome) in to.into_iter().zip(sent.outcomes) {
             if !is_stuck && (is_limited(&outcome) || worn && is_worn_out(&outcome)) {
                 again.push(at);
+            } else if let Some(said) = wants_log_in(target, &outcome) {
+                wanted = Some(said.clone());
+                self.ledger.put_off(at, said);
             } else {
                 self.ledger.note(at, outcome, reports, target.family(), elsewhere);
             }
+        }
+        if let Some(said) = wanted {
+            hosts.wants_log_in(target, &said);
         }
         if let Some(error) = sent.unreadable {
             self.ledger.settle(&Outcome::unreadable(&error));
@@ -307,6 +320,13 @@ const fn is_worn_out(sent: &Sent) -> bool {
     use smtp_tokio::client::Sent::Mail;
     let Sent::NotTried(Why::Closed(reason)) = sent else { return false };
     matches!(reason, CloseReason::Idle | CloseReason::PeerGone(Mail) | CloseReason::Farewell(Mail))
+}
+
+/// What a smart host said that takes mail only from who logs in (RFC 4954 §6): settings lack that, not the message.
+fn wants_log_in(target: &Target, sent: &Sent) -> Option<Said> {
+    let Sent::Refused(reply) = sent else { return None };
+    let said = (target.is_named && reply.code() == 530).then(|| Said::theirs(reply))?;
+    Some(Said { status: temporary(said.status), ..said })
 }
 
 /// There is no host, now or for good.

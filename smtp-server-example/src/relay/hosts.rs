@@ -1,7 +1,7 @@
 //! Connections to hosts, kept for the next message.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -179,11 +179,21 @@ impl Hosts {
             ),
             _ => return,
         };
+        self.tell(target, what, causes(error), hint);
+    }
+
+    /// Tells the operator that a smart host answers mail by asking for a log-in.
+    pub(super) fn wants_log_in(&self, target: &Target, said: &Said) {
+        let hint = "set `user` and `secret` below [[route]], which need TLS, then: queue retry; mail waits meanwhile";
+        self.tell(target, "it wants us to log in", &said.text, hint);
+    }
+
+    fn tell(&self, target: &Target, what: &str, error: impl Display, hint: &str) {
         let event = self.log.event("smart-host").field("host", &target.name).field("ip", target.address);
         event
             .maybe("user", target.login.as_ref().map(|login| &login.user))
             .field("what", what)
-            .field("error", causes(error))
+            .field("error", error)
             .field("hint", hint);
     }
 
@@ -237,7 +247,7 @@ pub(crate) const fn tls_policy(tls: RouteTls, must_be_verified: bool) -> TlsPoli
 }
 
 /// The same trouble, as one that passes.
-const fn temporary((_, subject, detail): (u8, u16, u16)) -> (u8, u16, u16) {
+pub(super) const fn temporary((_, subject, detail): (u8, u16, u16)) -> (u8, u16, u16) {
     (4, subject, detail)
 }
 

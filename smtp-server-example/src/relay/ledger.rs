@@ -72,6 +72,11 @@ impl Ledger {
         }
     }
 
+    /// Notes what a host said of us, which is no recipient's fault: it may pass.
+    pub(super) fn put_off(&mut self, at: usize, said: Said) {
+        self.0[at].softly(said);
+    }
+
     /// Notes that a host could not be talked to.
     pub(super) fn host_failed(&mut self, family: Family, failure: &HostFailure) {
         for at in self.pending(family) {

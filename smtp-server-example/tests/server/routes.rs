@@ -185,6 +185,19 @@ fn a_wrong_secret_is_the_operators_to_put_right_and_no_mail_comes_back_for_it() 
 }
 
 #[tokio::test]
+async fn a_host_that_wants_a_log_in_where_none_is_set_makes_mail_wait_and_the_operator_hear_of_it() {
+    let here = TempDir::new().unwrap();
+    let host = Catcher::start().await;
+    host.on_mail("*", &[Reply::new(530, (5, 7, 0), "Authentication required")]);
+    let ours = ours(here.path(), None, "", &by(&format!("[\"{}\"]", host.addr()), "tls = \"off\""));
+    submit(&mut user(&ours, "alice"), &["carol@far.example"]);
+    let complaint = ours.line(" smart-host ");
+    assert!(complaint.contains("530 5.7.0") && complaint.contains("hint="), "{complaint}");
+    assert!(ours.line(" deferred ").contains("530 5.7.0"));
+    assert_eq!(ours.mail("alice").len(), 0, "no bounce for what the settings lack");
+}
+
+#[tokio::test]
 async fn the_next_host_has_its_turn_when_one_is_not_there_or_says_later_and_equal_ones_take_turns() {
     let here = TempDir::new().unwrap();
     let [busy, first, second] = [Catcher::start().await, Catcher::start().await, Catcher::start().await];
