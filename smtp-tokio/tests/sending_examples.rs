@@ -39,7 +39,7 @@ fn unix_socket_hands_mail_to_the_store() {
     let _store = Program::start("lmtp_store", &[socket, mail_text]);
     let said = run("unix_socket", &[socket, "tim@mx.example", "tom@mx.example"], "Subject: hi\r\n\r\n");
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("tim@mx.example: Accepted("), "{said}");
-    assert!(lines[1].starts_with("tom@mx.example: Refused("), "{said}");
+    assert!(lines[0].starts_with("tim@mx.example: accepted: 250 "), "{said}");
+    assert!(lines[1].starts_with("tom@mx.example: refused: 550 "), "{said}");
     assert_eq!(std::fs::read_dir(mail.join("tim")).unwrap().count(), 1);
 }
