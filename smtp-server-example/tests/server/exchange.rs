@@ -10,6 +10,7 @@ use crate::exim::{self, Exim, Setup, as_sent};
 use crate::foreign::Postfix;
 use crate::harness::{Client, Server, stuffed};
 use crate::neighbours::{Neighbour, knot};
+use crate::opensmtpd::OpenSmtpd;
 use crate::reports::{parsed, told};
 
 /// Names, and where both sides listen.
@@ -271,6 +272,64 @@ fn mail_and_reports_go_to_exim_and_come_back() {
     report(&exim.delivered("tim", 4), "alice@us.example", ["delivered", "2.0.0"]).unwrap();
     send(exim.address(), "<tim@exim.example>", "<nobody@us.example>", "Subject: x\r\n\r\nx\r\n");
     report(&exim.delivered("tim", 5), "nobody@us.example", ["failed", "5.0.0"]).unwrap();
+}
+
+#[test]
+#[ignore = "OpenSMTPD needs file systems of its own"]
+fn mail_and_reports_go_to_opensmtpd_and_come_back() {
+    let (Some(world), folder) = (World::new(), TempDir::new().unwrap()) else { return };
+    let Some(theirs) = OpenSmtpd::start(world.them, world.us) else { return };
+    let aliases = [
+        ("out", "carol@them.example"),
+        ("out8", "j\u{fc}rgen@them.example"),
+        ("ghost", "ghost@them.example"),
+    ];
+    let ours = world.server(&folder, "us.example", (world.us, world.them), &aliases);
+
+    // There, and its report of success back.
+    let asked = "<out@us.example> NOTIFY=SUCCESS,FAILURE";
+    send(world.us, "<alice@us.example> BODY=8BITMIME RET=HDRS ENVID=Q1", asked, EIGHT_BIT);
+    theirs.wait_for_mail_from("alice@us.example");
+    assert_eq!(body(&theirs.mail()[0]), "gr\u{fc}n\n..dots\n");
+    wait_for(&ours, "delivered", "alice@us.example");
+    assert!(is_their_report(&ours.mail("alice")[0], "carol@them.example", "delivered"));
+
+    // It has no SMTPUTF8, and no ghost.
+    send(world.us, "<alice@us.example> SMTPUTF8", "<out8@us.example>", "Subject: x\r\n\r\nx\r\n");
+    wait_for(&ours, "delivered", "alice@us.example");
+    let refused = b"\nFinal-Recipient: utf-8; j\xc3\xbcrgen@them.example\nAction: failed\nStatus: 5.6.7\n";
+    let says_so = |mail: &&Vec<u8>| mail.windows(refused.len()).any(|part| part == refused);
+    assert_eq!(ours.mail("alice").iter().filter(says_so).count(), 1);
+    send(world.us, "<alice@us.example>", "<ghost@us.example>", "Subject: x\r\n\r\nx\r\n");
+    wait_for(&ours, "delivered", "alice@us.example");
+    let mut mail = ours.mail("alice");
+    mail.retain(|mail| !is_their_report(mail, "carol@them.example", "delivered"));
+    report(&mail, "ghost@us.example", ["failed", "5.0.0"]).unwrap();
+
+    // From there, and our reports back.
+    let asked = "<alice@us.example> NOTIFY=SUCCESS";
+    send(world.them, "<carol@them.example> BODY=8BITMIME", asked, EIGHT_BIT);
+    theirs.wait_for_mail_from("");
+    let from_carol = |mail: &&Vec<u8>| mail.starts_with(b"Return-Path: <carol@them.example>");
+    let mail = ours.mail("alice");
+    assert_eq!(body(mail.iter().find(from_carol).unwrap()), "gr\u{fc}n\n..dots\n");
+    // Without Return-Path, as it stores it.
+    let mail = theirs.mail();
+    let of_alice = |report: &Value| report["recipients"].to_string().contains("alice@us.example");
+    let back = mail.iter().filter_map(|mail| parsed(mail)).find(of_alice).expect("our report");
+    assert_eq!(back["recipients"][0]["action"], "delivered", "{back}");
+    send(world.them, "<carol@them.example>", "<nobody@us.example>", "Subject: x\r\n\r\nx\r\n");
+    theirs.wait_for_mail_from("");
+    let mail = theirs.mail();
+    assert_eq!(mail.iter().filter(|mail| is_their_report(mail, "nobody@us.example", "failed")).count(), 1);
+}
+
+/// OpenSMTPD puts a report into a `multipart/mixed`, which is no report to a parser.
+fn is_their_report(mail: &[u8], about: &str, action: &str) -> bool {
+    let mail = String::from_utf8_lossy(mail);
+    mail.contains("\nContent-Type: message/delivery-status\n")
+        && mail.contains("(OpenSMTPD)")
+        && mail.contains(&format!("\nFinal-Recipient: rfc822; {about}\nAction: {action}\n"))
 }
 
 /// Waits until what alice sent has gone round often enough, and returns how many hosts it had passed then.

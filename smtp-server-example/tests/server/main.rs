@@ -32,6 +32,7 @@ mod metrics;
 mod neighbours;
 mod nine_steps;
 mod octets;
+mod opensmtpd;
 mod outages;
 mod peers;
 mod pressure;

@@ -18,7 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
 
 /// Where `scripts/test peers` puts a program whose package can't be installed beside another one's.
-const BESIDE: &str = "/usr/local/lib/smtp-test-peers/exim4/usr/sbin";
+const BESIDE: [&str; 2] =
+    ["/usr/local/lib/smtp-test-peers/exim4/usr/sbin", "/usr/local/lib/smtp-test-peers/opensmtpd/usr/sbin"];
 
 /// Counts what a process makes, so that names and ports of parallel tests differ.
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -26,7 +27,7 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 /// Finds a program, also where only root looks. A missing one fails the test unless the run goes without peers.
 pub(crate) fn program(name: &str) -> Option<Command> {
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut folders = path.split(':').chain(["/usr/sbin", BESIDE]);
+    let mut folders = path.split(':').chain(["/usr/sbin"]).chain(BESIDE);
     let found = folders.find_map(|folder| Some(Path::new(folder).join(name)).filter(|file| file.is_file()));
     if found.is_none() {
         missing(name);
