@@ -76,8 +76,7 @@ pub(crate) struct Mailroom {
     runner: JoinHandle<()>,
 }
 
-/// Starts what works at the queue; to be called where tasks can
-/// be started.
+/// Starts what works at the queue; to be called where tasks can be started.
 pub(crate) fn begin(
     opened: Opened,
     people: &Arc<People>,

@@ -12,7 +12,7 @@ pub(crate) const LEAN_SHARE: f64 = 0.7;
 /// Share from which on strangers are sent away: the last tenth is for our own users.
 pub(crate) const SHED_SHARE: f64 = 0.9;
 
-/// Commits that take so long make it lean: a disk with nothing else to do takes a hundredth of it.
+/// Commits that take so long make it lean: something else has the disk.
 pub(crate) const LEAN_COMMIT: Duration = Duration::from_millis(500);
 
 /// And so long, send strangers away: those who are here would wait for minutes otherwise.

@@ -6,12 +6,11 @@ use jiff::Timestamp;
 
 use super::filter::Filter;
 use super::model::{
-    Attempt, BodyType, DeliveryId, Entry, Envelope, Job, Kind, NewDelivery, NewMessage, NewRcpt, Place,
-    RcptState, RouteKey, RouteState, Settled, Settlement,
+    Attempt, DeliveryId, Entry, Envelope, Job, Kind, NewDelivery, NewMessage, NewRcpt, Place, RcptState,
+    RouteKey, RouteState, Settled, Settlement,
 };
 use super::spool::body_of;
 use super::store::{Change, Effect, Order, Reader, Store, StoreError, Trouble, Verb};
-use crate::queue_id::QueueIds;
 
 /// A recipient who goes by their domain.
 pub(super) fn by_domain(rcpt: NewRcpt) -> Vec<NewDelivery> {
@@ -50,7 +49,6 @@ pub(super) fn at(seconds: i64) -> Timestamp {
 
 /// A message from a@client.example, arrived at `at(0)`, with a delivery for each list of recipients.
 pub(super) fn message(deliveries: &[&[&str]]) -> NewMessage {
-    let ids = QueueIds::new();
     let delivery = |to: &&[&str]| NewDelivery {
         route: RouteKey::domain(to[0].rsplit('@').next().unwrap()),
         warn: Some(at(4 * 3_600)),
@@ -61,20 +59,9 @@ pub(super) fn message(deliveries: &[&[&str]]) -> NewMessage {
     };
     NewMessage {
         envelope: Envelope {
-            id: ids.next(at(0)),
-            sender: "a@client.example".into(),
-            envid: Some("QQ+2B1".into()),
-            ret: None,
-            body_type: BodyType::EightBit,
-            smtputf8: false,
-            requiretls: false,
-            kind: Kind::Mail,
-            user: None,
             client: Some("192.0.2.1".into()),
             hello: Some("client.example".into()),
-            tls: None,
-            arrived: at(0),
-            expires: at(5 * 86_400),
+            ..Envelope::sample(at(0))
         },
         prefix: b"Received: here\r\n".to_vec(),
         body: body_of(b"Subject: x\r\n\r\ntext\r\n".to_vec()),

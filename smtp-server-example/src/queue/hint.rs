@@ -3,6 +3,10 @@
 use super::model::RcptId;
 use super::transport::{Outcome, Report, Said};
 
+const NEEDS_NAME: &str =
+    "the address that mail leaves from needs a name in DNS, and that name the address: `check`";
+const SEE_SPF: &str = "is this server named in the SPF record of the sender's domain? `dns print` shows one";
+
 /// What may be done about a recipient who has not got the message, where that is not plain.
 pub(super) fn of(report: &Report, rcpt: RcptId) -> Option<&'static str> {
     match &report.outcomes.iter().find(|(id, _)| *id == rcpt)?.1 {
@@ -25,18 +29,10 @@ fn theirs(said: &Said) -> Option<&'static str> {
         _ if class == 4 && has(&["greylist", "graylist"]) => {
             "that host wants a second try, which comes by itself"
         }
-        (7, 25) => {
-            "the address that mail leaves from needs a name in DNS, and that name the address: `check`"
-        }
-        (7, 20..=24 | 26 | 27) => {
-            "is this server named in the SPF record of the sender's domain? `dns print` shows one"
-        }
-        (7, _) if has(&["ptr", "reverse dns", "rdns"]) => {
-            "the address that mail leaves from needs a name in DNS, and that name the address: `check`"
-        }
-        (7, _) if has(&["spf", "dkim", "dmarc"]) => {
-            "is this server named in the SPF record of the sender's domain? `dns print` shows one"
-        }
+        (7, 25) => NEEDS_NAME,
+        (7, 20..=24 | 26 | 27) => SEE_SPF,
+        (7, _) if has(&["ptr", "reverse dns", "rdns"]) => NEEDS_NAME,
+        (7, _) if has(&["spf", "dkim", "dmarc"]) => SEE_SPF,
         (7, _) if has(&[" listed", "blocklist", "blacklist", "block list", "black list", "reputation"]) => {
             "the address that mail leaves from may be on a blocklist: `check` looks at those that are set"
         }

@@ -226,6 +226,29 @@ pub(crate) struct Envelope {
     pub(crate) expires: Timestamp,
 }
 
+#[cfg(test)]
+impl Envelope {
+    /// Of a message that arrived then and waits for five days; a test changes what it is about.
+    pub(crate) fn sample(arrived: Timestamp) -> Self {
+        Self {
+            id: crate::queue_id::QueueIds::new().next(arrived),
+            sender: "a@client.example".into(),
+            envid: Some("QQ+2B1".into()),
+            ret: None,
+            body_type: BodyType::EightBit,
+            smtputf8: false,
+            requiretls: false,
+            kind: Kind::Mail,
+            user: None,
+            client: None,
+            hello: None,
+            tls: None,
+            arrived,
+            expires: super::policy::after(arrived, std::time::Duration::from_secs(5 * 86_400)),
+        }
+    }
+}
+
 /// Where a message's octets are, without the prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {

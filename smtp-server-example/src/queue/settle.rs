@@ -219,7 +219,7 @@ mod tests {
 
     use super::super::conformance::{self, at};
     use super::super::in_flight::Flight;
-    use super::super::model::{Body, BodyType, DeliveryId, Envelope, Kind, Place, RcptId, RouteKey};
+    use super::super::model::{Body, BodyType, DeliveryId, Envelope, Place, RcptId, RouteKey};
     use super::*;
     use crate::queue_id::QueueIds;
 
@@ -238,22 +238,7 @@ mod tests {
             delivery: DeliveryId(7),
             epoch: 1,
             route: RouteKey::domain("one.example"),
-            envelope: Envelope {
-                id: QueueIds::new().next(at(0)),
-                sender: "a@client.example".into(),
-                envid: Some("QQ+2B1".into()),
-                ret: None,
-                body_type: BodyType::SevenBit,
-                smtputf8: false,
-                requiretls: false,
-                kind: Kind::Mail,
-                user: None,
-                client: None,
-                hello: None,
-                tls: None,
-                arrived: at(0),
-                expires: at(5 * 86_400),
-            },
+            envelope: Envelope { body_type: BodyType::SevenBit, ..Envelope::sample(at(0)) },
             prefix: Vec::new(),
             body: Body { octets: CONTENT.len() as u64, sha256: [0; 32], place: Place::Row(CONTENT.to_vec()) },
             warn: Some(at(4 * 3_600)),

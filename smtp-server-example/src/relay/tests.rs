@@ -17,7 +17,7 @@ use self::host::{Act, Clock, Heard, Host, Script, listeners};
 use super::*;
 use crate::dns::{Answer, Mx, Ourselves, RouterSettings};
 use crate::log::{Log, Page};
-use crate::queue::{BodyType, DeliveryId, Envelope, Flight, Kind, Rcpt, RcptId, RouteKey};
+use crate::queue::{BodyType, DeliveryId, Envelope, Flight, Rcpt, RcptId, RouteKey};
 use crate::queue_id::QueueIds;
 use smtp_tokio::ClientConfig;
 
@@ -149,20 +149,10 @@ pub(super) fn job_of(to: &[&str], content: &[u8]) -> Job {
         epoch: 1,
         route: RouteKey::domain("there.example"),
         envelope: Envelope {
-            id: QueueIds::new().next(now),
             sender: "a@us.example".into(),
             envid: None,
-            ret: None,
-            body_type: BodyType::EightBit,
-            smtputf8: false,
-            requiretls: false,
-            kind: Kind::Mail,
-            user: None,
-            client: None,
-            hello: None,
-            tls: None,
-            arrived: now,
             expires: now,
+            ..Envelope::sample(now)
         },
         prefix: b"Received: here\r\n".to_vec(),
         body,

@@ -28,6 +28,23 @@ fn deadly(socket: &Path, victim: &Arc<AtomicU32>) -> Store {
     })
 }
 
+/// A server that has ended, with these in its queue, and the store that waits for them. Who that kills is to be said.
+fn before_a_deadly_store(folder: &Path, settings: &str, mail: &[(&str, &str)]) -> (Arc<AtomicU32>, Store) {
+    // Nobody listens there yet, and so all of it waits.
+    let mut server = Server::serve(folder, settings);
+    for (to, text) in mail {
+        send(&mut greeted(&server), "<a@client.example>", &[&format!("{to}@store.test")], text);
+    }
+    server.settle();
+    server.signal("TERM");
+    server.wait();
+    let victim = Arc::new(AtomicU32::new(0));
+    let store = deadly(&folder.join("lmtp"), &victim);
+    // While none runs, the files are told that the store is to be asked again.
+    queue(&server.data, "retry", &["all"]);
+    (victim, store)
+}
+
 /// Runs the server to its end, and says whether that was in order.
 fn live(folder: &Path, victim: &AtomicU32) -> bool {
     let mut serve = binary();
@@ -41,19 +58,8 @@ fn live(folder: &Path, victim: &AtomicU32) -> bool {
 fn mail_that_kills_the_server_three_times_is_held_and_all_other_mail_is_delivered() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("lmtp");
-    // Nobody listens there yet, and so all three wait.
-    let mut server = Server::serve(folder.path(), &settings(&socket));
-    for (to, text) in [("bob", "before"), ("alice", "poison"), ("bob", "behind")] {
-        send(&mut greeted(&server), "<a@client.example>", &[&format!("{to}@store.test")], text);
-    }
-    server.settle();
-    server.signal("TERM");
-    server.wait();
-
-    let victim = Arc::new(AtomicU32::new(0));
-    let store = deadly(&socket, &victim);
-    // While none runs, the files are told that the store is to be asked again.
-    queue(&server.data, "retry", &["all"]);
+    let mail = [("bob", "before"), ("alice", "poison"), ("bob", "behind")];
+    let (victim, store) = before_a_deadly_store(folder.path(), &settings(&socket), &mail);
     for life in 1..=3 {
         assert!(!live(folder.path(), &victim), "life {life}");
     }
@@ -112,14 +118,8 @@ fn what_may_have_been_taken_when_the_server_died_is_sent_again_or_held_as_the_se
         let folder = TempDir::new().unwrap();
         let socket = folder.path().join("lmtp");
         let settings = format!("{}[queue]\nhold_unknown = {hold}\n", settings(&socket));
-        let mut server = Server::serve(folder.path(), &settings);
-        send(&mut greeted(&server), "<a@client.example>", &["alice@store.test"], "poison, the first time");
-        server.settle();
-        server.signal("TERM");
-        server.wait();
-        let victim = Arc::new(AtomicU32::new(0));
-        let store = deadly(&socket, &victim);
-        queue(&server.data, "retry", &["all"]);
+        let mail = [("alice", "poison, the first time")];
+        let (victim, store) = before_a_deadly_store(folder.path(), &settings, &mail);
         assert!(!live(folder.path(), &victim));
         // It is no poison the next time.
         drop(fs::remove_file(&socket));

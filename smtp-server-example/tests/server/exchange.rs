@@ -7,10 +7,10 @@ use tempfile::TempDir;
 
 use crate::daemon::free_address;
 use crate::exim::{self, Exim, Setup, as_sent};
-use crate::foreign::Postfix;
 use crate::harness::{Client, Server, stuffed};
 use crate::neighbours::{Neighbour, knot};
 use crate::opensmtpd::OpenSmtpd;
+use crate::postfix::Postfix;
 use crate::reports::{parsed, told};
 
 /// Names, and where both sides listen.

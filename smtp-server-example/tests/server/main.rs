@@ -20,7 +20,6 @@ mod exchange;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/exim.rs"]
 mod exim;
-mod foreign;
 mod harness;
 mod kills;
 mod lifecycle;
@@ -35,6 +34,9 @@ mod octets;
 mod opensmtpd;
 mod outages;
 mod peers;
+#[allow(dead_code, reason = "not everything there is used here")]
+#[path = "../../../smtp-tokio/tests/peer_servers/postfix.rs"]
+mod postfix;
 mod pressure;
 mod queue;
 mod relay;

@@ -9,11 +9,11 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::dovecot::{Dovecot, User, as_sent};
-use crate::foreign::Postfix;
 use crate::harness::{Server, certificate};
 use crate::mailboxes::{body, has_programs, parts, read, submit};
 use crate::neighbours::{Neighbour, knot, rbldnsd, resolver};
 use crate::peers::succeed;
+use crate::postfix::Postfix;
 
 /// Where they come from whom the list has.
 const LISTED: &str = "127.0.0.5";

@@ -6,10 +6,10 @@ use tempfile::TempDir;
 
 use crate::catcher::{Catcher, Mood, Stage};
 use crate::daemon::free_address;
-use crate::foreign::Postfix;
 use crate::harness::{Client, PATIENCE, Server, field};
 use crate::kills::server;
 use crate::neighbours::knot;
+use crate::postfix::Postfix;
 use crate::queue::queue;
 use crate::sending::alice;
 

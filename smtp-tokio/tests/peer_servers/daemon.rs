@@ -121,6 +121,18 @@ pub(crate) fn files(folder: &Path) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
+/// What comes behind the first field of a stored message, with the field's folded lines; none if it has another name.
+pub(crate) fn behind_field<'a>(stored: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut rest = stored.starts_with(name.as_bytes()).then_some(stored)?;
+    loop {
+        let end = rest.windows(2).position(|two| two == b"\r\n").expect("a whole line") + 2;
+        rest = &rest[end..];
+        if !matches!(rest.first(), Some(b' ' | b'\t')) {
+            return Some(rest);
+        }
+    }
+}
+
 /// A program that serves until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Daemon {

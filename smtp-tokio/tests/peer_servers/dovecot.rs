@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::daemon::{Daemon, Folder, files, free_address, missing, program};
+use super::daemon::{Daemon, Folder, behind_field, files, free_address, missing, program};
 
 /// Where Debian's package dovecot-lmtpd puts the service.
 const SERVICE: &str = "/usr/lib/dovecot/lmtp";
@@ -106,20 +106,8 @@ impl Dovecot {
 
 /// Takes off what Dovecot has put above a message: the fields `Return-Path`, `Delivered-To` and one `Received`.
 pub(crate) fn as_sent(stored: &[u8]) -> &[u8] {
-    let mut rest = stored;
-    for name in ["Return-Path:", "Delivered-To:", "Received:"] {
-        if !rest.starts_with(name.as_bytes()) {
-            continue;
-        }
-        loop {
-            let end = rest.windows(2).position(|two| two == b"\r\n").expect("a whole line") + 2;
-            rest = &rest[end..];
-            if !matches!(rest.first(), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
-    }
-    rest
+    let names = ["Return-Path:", "Delivered-To:", "Received:"];
+    names.iter().fold(stored, |rest, name| behind_field(rest, name).unwrap_or(rest))
 }
 
 fn passwd_file(users: &[User], folder: &Folder) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use super::daemon::{Daemon, Folder, PATIENCE, files, free_address, program};
+use super::daemon::{Daemon, Folder, PATIENCE, behind_field, files, free_address, program};
 
 /// Its own domain; [`Setup::users`] are there.
 pub(crate) const DOMAIN: &str = "exim.example";
@@ -132,18 +132,9 @@ impl Exim {
 
 /// Takes off what Exim has put above a message: `Return-path` and one `Received`.
 pub(crate) fn as_sent(stored: &[u8]) -> &[u8] {
-    let mut rest = stored;
-    for name in ["Return-path:", "Received:"] {
-        assert!(rest.starts_with(name.as_bytes()), "no {name} in {}", stored.escape_ascii());
-        loop {
-            let end = rest.windows(2).position(|two| two == b"\r\n").expect("a whole line") + 2;
-            rest = &rest[end..];
-            if !matches!(rest.first(), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
-    }
-    rest
+    ["Return-path:", "Received:"].iter().fold(stored, |rest, name| {
+        behind_field(rest, name).unwrap_or_else(|| panic!("no {name} in {}", stored.escape_ascii()))
+    })
 }
 
 /// The user that Debian has compiled in; `scripts/test peers` makes it.

@@ -7,9 +7,11 @@ pub(crate) mod dovecot;
 #[allow(dead_code, reason = "not everything there is used here")]
 pub(crate) mod exim;
 mod lmtp;
-mod postfix;
+#[allow(dead_code, reason = "not everything there is used here")]
+pub(crate) mod postfix;
 mod sink;
 mod to_exim;
+mod to_postfix;
 
 use daemon::PATIENCE;
 

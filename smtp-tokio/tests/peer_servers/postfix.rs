@@ -1,23 +1,20 @@
-//! To a whole Postfix with a configuration, a queue and mailboxes of its own.
+//! A whole Postfix with a configuration, a queue and mailboxes of its own. Needs `std` and `daemon.rs` as a sibling module.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
 
-use smtp_proto::wire::ehlo::{Keyword, Size};
-use smtp_proto::wire::params::{Body, MailParamsBuf, Notify, RcptParamsBuf, Ret};
+use super::daemon::{Daemon, Folder, files, program};
 
-use super::daemon::{Daemon, Folder, files, free_address, program};
-use super::{codes, config, mailbox, nasty, self_made};
-use crate::adapter::client::{Recipient, Why};
-use crate::adapter::{Client, Envelope, Outcome, ReplyBuf, Retry, TlsPolicy, block_on, tls};
-
-/// Most octets of a message.
-const MOST: u64 = 300_000;
-
-/// Recipients of a transaction.
-const RECIPIENTS: usize = 10;
+/// A running Postfix.
+#[derive(Debug)]
+pub(crate) struct Postfix {
+    // Ended before its folder is removed.
+    pub(crate) daemon: Daemon,
+    folder: Folder,
+    pub(crate) address: SocketAddr,
+}
 
 const SERVICES: &str = "
 cleanup   unix       n - n -    0 cleanup
@@ -31,247 +28,65 @@ proxymap  unix       - - n -    - proxymap
 tlsmgr    unix       - - n 999? 1 tlsmgr
 error     unix       - - n -    - error
 retry     unix       - - n -    - error
+smtp      unix       - - n -    - smtp
+lmtp      unix       - - n -    - lmtp
 virtual   unix       - n n -    - virtual
 anvil     unix       - - n -    1 anvil
 postlog   unix-dgram n - n -    1 postlogd
 ";
 
-struct Postfix {
-    // Ended before its folder is removed.
-    daemon: Daemon,
-    folder: Folder,
-    address: SocketAddr,
-    certificate: String,
-}
-
 impl Postfix {
-    /// None if it is missing and may be, or if this is not root, as whom alone it runs.
-    fn start() -> Option<Self> {
-        let mut postfix = program("postfix")?;
-        let (folder, address) = (Folder::new("postfix"), free_address());
+    /// One that listens there, takes mail from everybody here, and has these further settings. None if it is missing and
+    /// may be, or if this is not root, as whom alone it runs.
+    pub(crate) fn start(address: SocketAddr, more: &str) -> Option<Self> {
+        Self::start_with(address, &[], more)
+    }
+
+    /// One that has these files too, by name, where the settings call it `$config_directory`.
+    pub(crate) fn start_with(address: SocketAddr, beside: &[(&str, &str)], more: &str) -> Option<Self> {
+        let (mut postfix, folder) = (program("postfix")?, Folder::new("postfix"));
         if !folder.is_roots() {
             eprintln!("skipped: Postfix starts as root only");
             return None;
         }
-        for name in ["etc", "queue", "mail"] {
-            folder.make(name);
+        folder.make("mail");
+        for name in ["etc", "queue", "data"] {
+            let made = folder.make(name);
+            std::os::unix::fs::chown(made, Some(0), Some(0)).unwrap();
         }
-        let (user, root) = (Command::new("id").args(["-u", "postfix"]).output().unwrap(), Some(0));
-        let owner = String::from_utf8(user.stdout).unwrap().trim().parse().unwrap();
-        std::os::unix::fs::chown(folder.make("data"), Some(owner), None).unwrap();
-        for name in ["etc", "queue"] {
-            std::os::unix::fs::chown(folder.join(name), root, root).unwrap();
-        }
-        let (chain, key) = self_made("mx.store.example");
-        folder.write("etc/chain.pem", &chain);
-        folder.write("etc/key.pem", key);
-        folder.write("etc/main.cf", settings(&folder));
-        folder.write("etc/master.cf", format!("{address} inet n - n - - smtpd{SERVICES}"));
-        folder.write("etc/access", "busy@store.example 450 4.2.1 Try again later\n");
-        folder.write(
-            "etc/boxes",
-            "alice@store.example alice/\nbob@store.example bob/\nj\u{fc}rgen@store.example j\u{fc}rgen/\n\
-             @many.example many/\n",
+        let user = Command::new("id").args(["-u", "postfix"]).output().unwrap();
+        let user = String::from_utf8(user.stdout).unwrap().trim().parse().unwrap();
+        std::os::unix::fs::chown(folder.join("data"), Some(user), None).unwrap();
+        let (path, (keeper, group)) = (folder.path().display(), folder.keeper());
+        let settings = format!(
+            "compatibility_level = 3.6\nqueue_directory = {path}/queue\ndata_directory = {path}/data\n\
+             maillog_file = /dev/stdout\nmydestination =\nmynetworks = 127.0.0.0/8\ninet_protocols = ipv4\n\
+             virtual_mailbox_base = {path}/mail\nvirtual_uid_maps = static:{keeper}\n\
+             virtual_gid_maps = static:{group}\nvirtual_minimum_uid = 1\n{more}"
         );
+        folder.write("etc/main.cf", settings);
+        for (name, text) in beside {
+            folder.write(&format!("etc/{name}"), text);
+        }
+        folder.write("etc/master.cf", format!("{address} inet n - n - - smtpd{SERVICES}"));
         // What it ends with itself is a group of processes, which must not be the test's.
         let daemon =
             Daemon::start(postfix.arg("-c").arg(folder.join("etc")).arg("start-fg").process_group(0));
         daemon.wait_for("daemon started");
-        Some(Self { daemon, folder, address, certificate: chain })
+        Some(Self { daemon, folder, address })
     }
 
-    async fn connect(&self) -> Client {
-        let connected = Client::to(self.address.to_string(), config()).connect().await;
-        connected.unwrap_or_else(|error| panic!("{error}: {}", self.daemon.said()))
-    }
-
-    /// Waits until it has delivered to `user` what holds `part`, and returns that. Postfix stores lines with LF.
-    fn delivered(&self, user: &str, part: &str) -> String {
-        loop {
-            self.daemon.wait_for(&format!("to=<{user}@store.example>, relay=virtual"));
-            let stored = files(&self.folder.join("mail").join(user).join("new"));
-            let mut texts = stored.iter().map(|octets| octets.escape_ascii().to_string());
-            if let Some(text) = texts.find(|text| text.contains(part)) {
-                return text;
-            }
-        }
+    /// What is in the mailbox of that folder. Postfix stores lines with LF.
+    pub(crate) fn mail(&self, user: &str) -> Vec<Vec<u8>> {
+        files(&self.folder.join("mail").join(user).join("new"))
     }
 }
 
 impl Drop for Postfix {
     /// What was started is a script that waits for it.
     fn drop(&mut self) {
-        if let Ok(master) = std::fs::read_to_string(self.folder.join("queue/pid/master.pid")) {
+        if let Ok(master) = fs::read_to_string(self.folder.join("queue/pid/master.pid")) {
             let _ = Command::new("kill").arg(master.trim()).status();
         }
     }
-}
-
-fn settings(folder: &Folder) -> String {
-    let (path, (user, group)) = (folder.path().display(), folder.keeper());
-    format!(
-        "compatibility_level = 3.6
-queue_directory = {path}/queue
-data_directory = {path}/data
-maillog_file = /dev/stdout
-myhostname = mx.store.example
-mydestination =
-mynetworks =
-local_header_rewrite_clients =
-inet_protocols = ipv4
-virtual_mailbox_domains = store.example, many.example
-virtual_mailbox_base = {path}/mail
-virtual_mailbox_maps = texthash:{path}/etc/boxes
-virtual_uid_maps = static:{user}
-virtual_gid_maps = static:{group}
-virtual_minimum_uid = 1
-message_size_limit = {MOST}
-smtpd_recipient_limit = {RECIPIENTS}
-smtpd_relay_restrictions = reject_unauth_destination
-smtpd_recipient_restrictions = check_recipient_access texthash:{path}/etc/access
-smtpd_tls_security_level = may
-smtpd_tls_cert_file = {path}/etc/chain.pem
-smtpd_tls_key_file = {path}/etc/key.pem
-"
-    )
-}
-
-/// A message as Postfix stores it.
-fn stored(message: &[u8]) -> String {
-    message.escape_ascii().to_string().replace("\\r\\n", "\\n")
-}
-
-/// One for all, as it takes a second to start.
-#[test]
-fn postfix_delivers_what_was_sent_and_is_understood_in_what_it_refuses() {
-    let Some(postfix) = Postfix::start() else { return };
-    each_recipient_has_its_answer(&postfix);
-    it_reports_and_takes_utf8(&postfix);
-    what_is_too_big_is_not_sent_or_refused_at_the_end(&postfix);
-    more_recipients_than_it_takes_at_once_get_it_in_further_transactions(&postfix);
-    a_proxy_sends_chunks_by_hand(&postfix);
-}
-
-fn each_recipient_has_its_answer(postfix: &Postfix) {
-    // Longer lines than RFC 5321 allows; Postfix takes 2048 octets at a time.
-    let message = nasty(50_000);
-    let trusting = Arc::new(tls::client_config(postfix.certificate.as_bytes()).unwrap());
-    let connect = Client::to(postfix.address.to_string(), config())
-        .tls(TlsPolicy::Required)
-        .tls_config(trusting)
-        .server_name("mx.store.example");
-    let outcomes = block_on(async {
-        let connected = connect.connect().await;
-        let mut client = connected.unwrap_or_else(|error| panic!("{error}: {}", postfix.daemon.said()));
-        assert!(client.session().is_verified());
-        let wrong = connect.clone().server_name("mx.other.example").connect().await;
-        assert!(wrong.is_err(), "a certificate for another name");
-        let from = mailbox("me@client.example");
-        let to = ["alice@store.example", "ghost@store.example", "busy@store.example", "you@other.example"];
-        let outcomes = client.send(&Envelope::new(&from).to(&to.map(mailbox)), &message).await;
-        let bob = mailbox("bob@store.example");
-        let again = client.send(&Envelope::new(&from).to(&bob), &message).await;
-        assert_eq!(codes(&again), [250]);
-        client.quit().await;
-        outcomes
-    });
-    assert_eq!(codes(&outcomes), [250, 550, 450, 554], "{outcomes:?}");
-    let retry: Vec<_> = outcomes.iter().map(Outcome::retry).collect();
-    assert_eq!(retry, [Retry::Never, Retry::Never, Retry::Later, Retry::Never]);
-    for user in ["alice", "bob"] {
-        let text = postfix.delivered(user, "Subject: nasty");
-        assert!(text.ends_with(&stored(&message)), "{text}");
-        assert!(text.contains("with ESMTPS"), "it saw TLS: {text}");
-    }
-}
-
-fn it_reports_and_takes_utf8(postfix: &Postfix) {
-    let text = "Subject: gr\u{fc}\u{df}e\r\nFrom: <me@client.example>\r\n\r\n\u{20ac}\r\n".as_bytes();
-    let (bob, alice, jurgen) =
-        (mailbox("bob@store.example"), mailbox("alice@store.example"), mailbox("j\u{fc}rgen@store.example"));
-    block_on(async {
-        let mut client = postfix.connect().await;
-        for keyword in [Keyword::Dsn, Keyword::EightBitMime, Keyword::SmtpUtf8, Keyword::Chunking] {
-            assert!(client.session().offers(keyword), "{keyword:?}");
-        }
-        let outcomes = client.send(&Envelope::new(&bob).to(&jurgen), text).await;
-        assert_eq!(codes(&outcomes), [250], "{outcomes:?}");
-        let params = MailParamsBuf::new().ret(Ret::Hdrs).envid("QQ+314=159").unwrap();
-        let wants = RcptParamsBuf::new().notify(Notify::SUCCESS);
-        let wants = wants.orcpt("rfc822", "al+ice@old.example").unwrap();
-        let to = [Recipient::new(&alice).params(&wants)];
-        let outcomes = client.send(&Envelope::new(&bob).to(&to).params(&params), text).await;
-        assert_eq!(codes(&outcomes), [250], "{outcomes:?}");
-        client.quit().await;
-    });
-    let got = postfix.delivered("j\u{fc}rgen", "Subject");
-    assert!(got.ends_with(&stored(text)), "{got}");
-    let report = postfix.delivered("bob", "Subject: Successful Mail Delivery Report\\n");
-    for part in [
-        "Original-Envelope-Id: QQ+314=159\\n",
-        "Original-Recipient: rfc822;al+ice@old.example\\n",
-        "Action: delivered\\n",
-    ] {
-        assert!(report.contains(part), "no {part}: {report}");
-    }
-}
-
-fn what_is_too_big_is_not_sent_or_refused_at_the_end(postfix: &Postfix) {
-    let big = [b"Subject: big\r\n\r\n".as_slice(), &b"0123456789abcd\r\n".repeat(20_000)].concat();
-    let (from, alice) = (mailbox("me@client.example"), mailbox("alice@store.example"));
-    let envelope = Envelope::new(&from).to(&alice);
-    block_on(async {
-        let mut client = postfix.connect().await;
-        assert_eq!(client.extensions().unwrap().size(), Some(Size::Octets(MOST)));
-        let outcomes = client.send(&envelope, &big).await;
-        let wanted = Why::TooBig { octets: big.len() as u64, limit: MOST };
-        assert_eq!(outcomes, [Outcome::NotTried(wanted)]);
-        assert_eq!(outcomes[0].retry(), Retry::Never);
-        // Neither MAIL nor a count stops this one; the server does, once it has read all of it.
-        let blind = config().ignore(&[Keyword::Size]);
-        let mut client = Client::to(postfix.address.to_string(), blind).connect().await.unwrap();
-        let outcomes = client.send(&envelope, &big).await;
-        assert_eq!(codes(&outcomes), [552], "{outcomes:?}");
-        let outcomes = client.send(&envelope, b"Subject: small\r\n\r\n").await;
-        assert_eq!(codes(&outcomes), [250], "the connection is as it was");
-        let outcomes = client.send(&envelope.body(Body::BinaryMime), b"\0").await;
-        assert_eq!(outcomes, [Outcome::NotTried(Why::Unsupported(Keyword::BinaryMime))]);
-    });
-}
-
-fn more_recipients_than_it_takes_at_once_get_it_in_further_transactions(postfix: &Postfix) {
-    let to: Vec<_> = (0..25).map(|number| mailbox(&format!("{number}@many.example"))).collect();
-    block_on(async {
-        let mut client = postfix.connect().await;
-        let from = mailbox("me@client.example");
-        let outcomes = client.send(&Envelope::new(&from).to(&to), b"Subject: all\r\n\r\n").await;
-        assert_eq!(codes(&outcomes), [250; 25]);
-        // The queue's name is in each answer: three of them.
-        let mut queued: Vec<_> =
-            outcomes.iter().filter_map(Outcome::reply).map(ReplyBuf::to_string).collect();
-        queued.dedup();
-        assert_eq!(queued.len(), 3, "{queued:?}");
-        client.quit().await;
-    });
-}
-
-fn a_proxy_sends_chunks_by_hand(postfix: &Postfix) {
-    block_on(async {
-        let mut client = postfix.connect().await;
-        let alice = mailbox("alice@store.example");
-        let bare = smtp_proto::wire::params::RcptParams::EMPTY;
-        let eight_bit = MailParamsBuf::new().body(Body::EightBitMime);
-        let sent = client.mail((&alice).into(), eight_bit.as_params()).await.unwrap();
-        assert_eq!(sent.code(), 250);
-        assert_eq!(client.rcpt(alice.as_mailbox(), bare).await.unwrap().code(), 250);
-        // What looks like a command or an end is none within a chunk.
-        let chunks = b"BDAT 37\r\nSubject: chunks\r\n\r\n.\r\nQUIT\r\nRSET\r\n\xff\r\nBDAT 3 LAST\r\n.\r\n";
-        client.raw(chunks).await.unwrap();
-        assert_eq!(client.reply().await.unwrap().code(), 250);
-        assert_eq!(client.reply().await.unwrap().code(), 250);
-        client.quit().await;
-    });
-    let got = postfix.delivered("alice", "Subject: chunks");
-    let sent = b"Subject: chunks\r\n\r\n.\r\nQUIT\r\nRSET\r\n\xff\r\n.\r\n";
-    assert!(got.ends_with(&stored(sent)), "{got}");
 }
