@@ -106,11 +106,14 @@ pub(crate) fn sessions(
         session = session.auth(mechanisms, when).require_auth();
     }
     let ours = &config.limits;
-    let (idle, _) = pressure::bounds(ours, kind, level);
+    let bounds = pressure::bounds(ours, kind, level);
     Ok(session.leniency(Leniency::SUBMISSION).limits(|limits| {
         limits.message = ours.message_octets;
         limits.recipients = ours.recipients;
-        limits.command = idle;
+        limits.command = bounds.idle;
+        if let Some((errors, junk)) = bounds.faults {
+            (limits.errors, limits.junk) = (errors, junk);
+        }
     }))
 }
 

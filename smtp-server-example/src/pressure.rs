@@ -152,8 +152,19 @@ impl Pressure {
     }
 }
 
-/// A listener's bounds at a level: the idle time and the connections from one address.
-pub(crate) fn bounds(limits: &Limits, kind: Kind, level: Level) -> (Duration, usize) {
+/// What clients of a listener may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The wait for a command.
+    pub(crate) idle: Duration,
+    /// Connections from one address.
+    pub(crate) per_address: usize,
+    /// Errors, and commands that do nothing, after which a session ends; as the core has it if none.
+    pub(crate) faults: Option<(u32, u32)>,
+}
+
+/// A listener's bounds at a level.
+pub(crate) fn bounds(limits: &Limits, kind: Kind, level: Level) -> Bounds {
     let idle = Duration::from_secs(limits.idle_seconds);
     let is_lean = match kind {
         Kind::Mx => level >= Level::Lean,
@@ -162,10 +173,13 @@ pub(crate) fn bounds(limits: &Limits, kind: Kind, level: Level) -> (Duration, us
         Kind::Lmtp => false,
     };
     if is_lean {
-        let fewer = limits.connections_per_address.div_ceil(self::limits::LEAN_CLIENT_DIVISOR);
-        (idle.min(self::limits::LEAN_IDLE), fewer)
+        Bounds {
+            idle: idle.min(self::limits::LEAN_IDLE),
+            per_address: limits.connections_per_address.div_ceil(self::limits::LEAN_CLIENT_DIVISOR),
+            faults: Some((self::limits::LEAN_ERRORS, self::limits::LEAN_JUNK)),
+        }
     } else {
-        (idle, limits.connections_per_address)
+        Bounds { idle, per_address: limits.connections_per_address, faults: None }
     }
 }
 

@@ -10,7 +10,7 @@ use super::limits::{CALM_LOOKS, LEAN_COMMIT, LEAN_SHARE, LEAVE, SHED_COMMIT, SHE
 pub(crate) enum Level {
     #[default]
     Normal,
-    /// Idle clients and those with many connections make room for others.
+    /// Idle clients, those with many connections and those who make errors make room for others.
     Lean,
     /// New strangers are sent away.
     Shed,

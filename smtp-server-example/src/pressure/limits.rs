@@ -31,6 +31,14 @@ pub(crate) const LEAN_IDLE: Duration = Duration::from_secs(10);
 /// What a client's share of connections is divided by while it is lean.
 pub(crate) const LEAN_CLIENT_DIVISOR: usize = 5;
 
+/// Errors after which a session ends that began while it was lean: programs make none, and who guesses has to connect again.
+/// Postfix has the same under stress.
+pub(crate) const LEAN_ERRORS: u32 = 1;
+
+/// Commands that do nothing after which such a session ends. Two are EHLO, before and after STARTTLS, and one may be a NOOP
+/// or RSET: as Postfix has it, which does not count EHLO.
+pub(crate) const LEAN_JUNK: u32 = 4;
+
 /// Part of all sessions that strangers can't have: one in so many is kept for users and our own programs.
 pub(crate) const KEPT_FOR_USERS: usize = 8;
 

@@ -173,8 +173,8 @@ async fn an_idle_session_makes_room_only_while_others_want_it() {
 #[test]
 fn strangers_get_less_before_users_do() {
     let limits = Limits::default();
-    let usual = (Duration::from_secs(300), 50);
-    let lean = (LEAN_IDLE, 10);
+    let usual = Bounds { idle: Duration::from_secs(300), per_address: 50, faults: None };
+    let lean = Bounds { idle: LEAN_IDLE, per_address: 10, faults: Some((LEAN_ERRORS, LEAN_JUNK)) };
     for (kind, at_lean, at_shed) in [
         (Kind::Mx, lean, lean),
         (Kind::Submission, usual, lean),

@@ -22,11 +22,12 @@ impl Running {
             let readings = pressure.readings(&config.limits, queue.longest_commit());
             let level = gauge.see(readings);
             if pressure.set_level(level) {
+                // Before the line: who reads it finds it so.
+                self.apply(&config);
                 let event = self.log().event("pressure").field("level", level);
                 let event = event.field("sessions", format!("{:.2}", readings.sessions));
                 let event = event.field("memory", format!("{:.2}", readings.memory));
                 event.field("commit-ms", readings.commit.as_millis());
-                self.apply(&config);
             }
             let has_room = pressure.has_room(&config.limits);
             if std::mem::replace(&mut had_room, has_room) != has_room {
@@ -42,8 +43,8 @@ impl Running {
     fn apply(&self, config: &Config) {
         let (level, mechanisms) = (self.service.pressure.level(), self.service.people.known().mechanisms());
         for (kind, door) in &self.doors {
-            let (_, per_address) = pressure::bounds(&config.limits, *kind, level);
-            door.reload_limits(config.limits.connections, per_address);
+            let bounds = pressure::bounds(&config.limits, *kind, level);
+            door.reload_limits(config.limits.connections, bounds.per_address);
             // These settings were good when they were read.
             if let Ok(sessions) = listen::sessions(config, *kind, &mechanisms, level) {
                 door.reload_sessions(sessions);

@@ -140,8 +140,8 @@ impl Running {
         }
         self.service.scanners.set(Scanners::new(config.scan.clone(), self.log().clone()));
         for (kind, door) in &self.doors {
-            let (_, per_address) = pressure::bounds(&config.limits, *kind, self.service.pressure.level());
-            door.reload_limits(config.limits.connections, per_address);
+            let bounds = pressure::bounds(&config.limits, *kind, self.service.pressure.level());
+            door.reload_limits(config.limits.connections, bounds.per_address);
         }
         let is_read = certificate.is_some();
         if let Some(pair) = certificate {

@@ -100,6 +100,37 @@ fn as_many_messages_as_memory_is_set_apart_for_and_no_one_is_ended_in_the_middle
     refused.say_all(&["MAIL FROM:<a@x.example>", "RCPT TO:<alice@example.test>", "DATA", "x\r\n."]);
 }
 
+#[test]
+fn who_connects_while_it_is_lean_makes_one_error_and_no_more() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::serve(folder.path(), &settings("memory_octets = 1048576", ""));
+    let mut before = server.connect();
+    let begun: Vec<Client> = (0..5)
+        .map(|_| {
+            let mut client = server.connect();
+            client.say_all(&["EHLO x.example", "MAIL FROM:<a@x.example>"]);
+            client
+        })
+        .collect();
+    server.line(" level=lean ");
+    let mut guesses = server.connect();
+    guesses.send(b"NONSENSE\r\n");
+    let said = guesses.rest();
+    assert!(said.starts_with("500 ") && said.contains("\n421 4.7.0 "), "{said}");
+    let mut idles = server.connect();
+    idles.say_all(&["EHLO x.example", "EHLO x.example", "NOOP"]);
+    idles.send(b"NOOP\r\n");
+    assert!(idles.rest().contains("421 4.7.0 "));
+    server.connect().begin_content();
+    for _ in 0..3 {
+        assert!(before.say("NONSENSE").starts_with("500 "), "who was here before is not judged by it");
+    }
+    drop(begun);
+    server.line(" level=normal ");
+    let mut after = server.connect();
+    assert!(after.say("NONSENSE").starts_with("500 ") && after.say("NOOP").starts_with("250 "));
+}
+
 /// Room for a thousand sockets of our own.
 fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
