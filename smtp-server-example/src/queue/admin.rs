@@ -12,16 +12,16 @@ use super::shape::shape;
 use super::sqlite::{Sqlite, SqliteReader, matching};
 use super::store::{Change, Effect, Order, Store, StoreError, Verb};
 
-/// Deliveries that a list shows at most. Who has more looks for some.
-const LISTED: i64 = 1_000;
+/// Deliveries or messages in one answer, which is a line of some MiB at most. Who asks goes on behind the last of them.
+const PAGE: usize = 2_000;
 
 /// One thing that is asked or wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Deliveries, oldest first. Those that are done only if the filter says so.
-    List(Filter),
-    /// Everything about messages.
-    Show(Filter),
+    /// Deliveries, oldest first, as many as an answer holds. Those that are done only if the filter says so.
+    List(Filter, Behind),
+    /// Everything about messages, as many as an answer holds, oldest first.
+    Show(Filter, Behind),
     /// How much waits for each destination, by age.
     Shape(Filter),
     /// See [`Order`].
@@ -34,6 +34,22 @@ pub(crate) enum Request {
     State,
     /// Sessions that ended in an error, by session, message or address; nothing where no server runs.
     Sessions(String),
+}
+
+/// Behind which row an answer begins: when its message came, in milliseconds of Unix, and which it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Behind {
+    arrived: i64,
+    row: i64,
+}
+
+impl Behind {
+    /// The last row of an answer; none if all rows were in it.
+    pub(super) fn last(answer: &[Value]) -> Option<Self> {
+        let last = answer.last().filter(|_| answer.len() >= PAGE)?;
+        let arrived: Timestamp = last["arrived"].as_str()?.parse().ok()?;
+        Some(Self { arrived: arrived.as_millisecond(), row: last["row"].as_i64()? })
+    }
 }
 
 /// Does what is asked at a queue that no server runs.
@@ -54,8 +70,8 @@ pub(super) fn answer_at_rest(lock: &Lock, request: Request, now: Timestamp) -> R
 /// Answers what needs no writing.
 pub(super) fn asked(reader: &SqliteReader, request: &Request, now: Timestamp) -> Result<Value, StoreError> {
     match request {
-        Request::List(filter) => reader.read(|db| list(db, filter, now)),
-        Request::Show(filter) => reader.read(|db| show(db, filter, now)),
+        Request::List(filter, behind) => reader.read(|db| list(db, filter, *behind, now)),
+        Request::Show(filter, behind) => reader.read(|db| show(db, filter, *behind, now)),
         Request::Shape(filter) => reader.read(|db| shape(db, filter, now)),
         Request::Order { .. } | Request::Wait | Request::Keep | Request::State | Request::Sessions(_) => {
             Ok(Value::Null)
@@ -83,19 +99,22 @@ pub(super) fn states(filter: &Filter) -> &'static [DeliveryState] {
     if filter.names_state() { &[] } else { OPEN }
 }
 
-fn list(db: &Connection, filter: &Filter, now: Timestamp) -> Result<Value, StoreError> {
-    let (condition, values) = matching(filter, states(filter), now);
+fn list(db: &Connection, filter: &Filter, behind: Behind, now: Timestamp) -> Result<Value, StoreError> {
+    let (condition, mut values) = matching(filter, states(filter), now);
+    values.extend([behind.arrived.into(), behind.row.into()]);
     let sql = format!(
         "SELECT m.queue_id, m.sender, m.octets, m.arrived_at, d.route_key, d.state, d.next_at, d.attempts,
             coalesce(m.hold_why, d.last_reply, r.why) AS why, d.delivery_id
          FROM delivery d JOIN message m USING (msg_id) LEFT JOIN route r USING (route_key)
-         WHERE {condition} ORDER BY m.arrived_at, d.delivery_id LIMIT {LISTED}"
+         WHERE {condition} AND (m.arrived_at, d.delivery_id) > (?, ?)
+         ORDER BY m.arrived_at, d.delivery_id LIMIT {PAGE}"
     );
     let mut query = db.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(values), |row| Ok((listed(row)?, row.get(9)?)))?;
     let mut list = Vec::new();
     for row in rows {
         let (mut delivery, id): (Value, i64) = row?;
+        delivery["row"] = json!(id);
         delivery["to"] = json!(column(db, "SELECT address FROM rcpt WHERE delivery_id = ?", id)?);
         list.push(delivery);
     }
@@ -125,19 +144,22 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Value> {
     }))
 }
 
-fn show(db: &Connection, filter: &Filter, now: Timestamp) -> Result<Value, StoreError> {
-    let (condition, values) = matching(filter, &[], now);
+fn show(db: &Connection, filter: &Filter, behind: Behind, now: Timestamp) -> Result<Value, StoreError> {
+    let (condition, mut values) = matching(filter, &[], now);
+    values.extend([behind.arrived.into(), behind.row.into()]);
     let sql = format!(
         "SELECT DISTINCT m.msg_id FROM delivery d JOIN message m USING (msg_id)
-         WHERE {condition} ORDER BY m.arrived_at LIMIT {LISTED}"
+         WHERE {condition} AND (m.arrived_at, m.msg_id) > (?, ?)
+         ORDER BY m.arrived_at, m.msg_id LIMIT {PAGE}"
     );
     let mut query = db.prepare(&sql)?;
     let ids =
         query.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    ids.into_iter().map(|id| message(db, id)).collect::<Result<_, _>>().map(Value::Array)
+    // What is forgotten meanwhile is not shown.
+    ids.into_iter().filter_map(|id| message(db, id).transpose()).collect::<Result<_, _>>().map(Value::Array)
 }
 
-fn message(db: &Connection, id: i64) -> Result<Value, StoreError> {
+fn message(db: &Connection, id: i64) -> Result<Option<Value>, StoreError> {
     let sql = "SELECT queue_id, sender, octets, kind, envid, auth_user, client_ip, helo, tls, arrived_at, expires_at,
             hold_why, done_at FROM message WHERE msg_id = ?";
     let found = db.query_row(sql, [id], |row| {
@@ -150,7 +172,8 @@ fn message(db: &Connection, id: i64) -> Result<Value, StoreError> {
             "held": row.get::<_, Option<String>>(11)?, "done": maybe_time(row.get(12)?),
         }))
     });
-    let mut message = found.optional()?.unwrap_or(Value::Null);
+    let Some(mut message) = found.optional()? else { return Ok(None) };
+    message["row"] = json!(id);
     let sql =
         "SELECT queue_id, sender, octets, arrived_at, route_key, state, next_at, attempts, last_reply AS why,
             delivery_id FROM delivery JOIN message USING (msg_id) WHERE msg_id = ? ORDER BY delivery_id";
@@ -165,7 +188,7 @@ fn message(db: &Connection, id: i64) -> Result<Value, StoreError> {
         }));
     }
     message["deliveries"] = Value::Array(deliveries);
-    Ok(message)
+    Ok(Some(message))
 }
 
 fn rcpts(db: &Connection, id: i64) -> Result<Vec<Value>, StoreError> {
@@ -197,4 +220,39 @@ fn attempts(db: &Connection, id: i64) -> Result<Vec<Value>, StoreError> {
         }))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance::{at, message};
+    use super::*;
+    use crate::queue_id::QueueIds;
+
+    #[test]
+    fn however_many_there_are_each_is_answered_once() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let lock = Lock::take(folder.path()).unwrap().expect("free");
+        let (mut store, ids) = (Sqlite::open_at_rest(&lock).unwrap(), QueueIds::new());
+        // Of the same moment and of another, so that neither alone says where an answer begins.
+        let sent = (0..2 * PAGE + 1).map(|number| {
+            let mut sent = message(&[&["b@one.example"]]);
+            (sent.envelope.id, sent.envelope.arrived) = (ids.next(at(0)), at(i64::from(number > PAGE)));
+            Change::Enqueue(Box::new(sent))
+        });
+        assert!(store.commit(&sent.collect::<Vec<_>>()).unwrap().iter().all(Result::is_ok));
+        let (reader, all) = (store.reader(), || Filter::parse(["all"]).unwrap());
+        for ask in [Request::List as fn(Filter, Behind) -> Request, Request::Show] {
+            let (mut ids, mut behind) = (Vec::new(), Some(Behind::default()));
+            while let Some(last) = behind {
+                let answer = asked(&reader, &ask(all(), last), at(9)).unwrap();
+                let rows = answer.as_array().unwrap();
+                ids.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+                behind = Behind::last(rows);
+            }
+            assert_eq!(ids.len(), 2 * PAGE + 1);
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids.len(), 2 * PAGE + 1, "each once");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::admin::Request;
+use super::admin::{Behind, Request};
 use super::control::ask;
 use super::filter::{Filter, HELP};
 use super::shape;
@@ -127,6 +127,19 @@ impl Place {
         let folder = self.folder()?;
         ask(&folder, request).map_err(|error| failed(&folder, &error))
     }
+
+    /// Asks as often as it takes to have all rows.
+    pub(super) fn ask_for_all(&self, request: impl Fn(Behind) -> Request) -> Result<Value, Failure> {
+        let (mut all, mut behind) = (Vec::new(), Some(Behind::default()));
+        while let Some(last) = behind {
+            let Value::Array(mut rows) = self.ask(request(last))? else { break };
+            behind = Behind::last(&rows);
+            // What it takes to go on is nobody's business.
+            rows.iter_mut().filter_map(Value::as_object_mut).for_each(|row| drop(row.remove("row")));
+            all.append(&mut rows);
+        }
+        Ok(Value::Array(all))
+    }
 }
 
 fn failed(folder: &Path, error: &StoreError) -> Failure {
@@ -144,7 +157,8 @@ pub(super) fn filter(words: &[String]) -> Result<Filter, Failure> {
 pub(crate) fn run(command: Command) -> Result<String, Failure> {
     match command {
         Command::List(some) => {
-            let list = some.place.ask(Request::List(filter(&some.which)?))?;
+            let which = filter(&some.which)?;
+            let list = some.place.ask_for_all(|behind| Request::List(which.clone(), behind))?;
             Ok(if some.json { format!("{list}\n") } else { table(&list) })
         }
         Command::Shape(some) => {
@@ -152,7 +166,8 @@ pub(crate) fn run(command: Command) -> Result<String, Failure> {
             Ok(if some.json { format!("{shape}\n") } else { shape::table(&shape) })
         }
         Command::Show(which) => {
-            let shown = which.place.ask(Request::Show(filter(&which.which)?))?;
+            let some = filter(&which.which)?;
+            let shown = which.place.ask_for_all(|behind| Request::Show(some.clone(), behind))?;
             if shown.as_array().is_none_or(Vec::is_empty) {
                 return Err(Failure::new(Kind::NoInput, "no message is like that").help(FORGOTTEN));
             }

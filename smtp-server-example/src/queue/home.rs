@@ -88,8 +88,13 @@ fn together(ours: Report, theirs: Report) -> Report {
     let mut outcomes = theirs.outcomes;
     ours.outcomes.into_iter().for_each(|(id, outcome)| add(&mut outcomes, id, outcome));
     let reach = if theirs.reach == Reach::Reached { ours.reach } else { theirs.reach };
+    // Where it lies here, then what was said elsewhere.
+    let transcript = match (ours.transcript, theirs.transcript) {
+        (Some(places), Some(wire)) => Some(format!("{places}\n{wire}")),
+        (places, wire) => places.or(wire),
+    };
     // Both are written at the same time, and the one with another process takes longer.
-    Report { outcomes, reach, transcript: ours.transcript, ..theirs }
+    Report { outcomes, reach, transcript, ..theirs }
 }
 
 /// Adds what became of one mailbox to what became of a recipient: what is open goes before what is done.

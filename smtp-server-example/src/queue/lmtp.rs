@@ -19,7 +19,8 @@ use super::home::{Home, Homes, add};
 use super::loops;
 use super::model::{BodyType, Job, Place as BodyPlace, RcptId};
 use super::spool::Spool;
-use super::transport::{Delays, Outcome, Reach, Report, Said, Transport};
+use super::transport::{Outcome, Reach, Report, Said, Transport};
+use crate::failed::Tail;
 use crate::store::Disk;
 
 /// How long the server may take to answer a connection: it is near.
@@ -93,10 +94,10 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         // Not as late as it could be: the pool sends the final dot by itself.
         job.flight.before_dot();
         let sent = match &seen.whole {
-            Some(whole) => send(&pool, &envelope.rewinds(), whole, &mut report.delays).await,
+            Some(whole) => send(&pool, &envelope.rewinds(), whole, report).await,
             // One that is large has its own connection: making that takes no time beside the message's.
             None => match timed(&mut report.delays.connect, connect.connect()).await {
-                Ok(client) => Ok(timed(&mut report.delays.data, self.stream(job, client, &envelope)).await),
+                Ok(client) => Ok(self.stream(job, client, &envelope, report).await),
                 Err(error) => Err(Arc::new(error)),
             },
         };
@@ -114,12 +115,21 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
     }
 
     /// Sends a message from the disk. One that can't be read to its end ends the connection before the final dot.
-    async fn stream(&self, job: &Arc<Job>, mut client: Client, envelope: &Envelope<'_>) -> Vec<Sent> {
+    async fn stream(
+        &self,
+        job: &Arc<Job>,
+        mut client: Client,
+        envelope: &Envelope<'_>,
+        report: &mut Report,
+    ) -> Vec<Sent> {
         let (spool, source) = (self.spool.clone(), Arc::clone(job));
         let mut feed = Feed::start(move || read(&spool, &source));
-        let sent = client.send_stream(envelope, &mut feed).await;
+        let wire = recorded(&mut client);
+        let sent = timed(&mut report.delays.data, client.send_stream(envelope, &mut feed)).await;
+        let sent = sent.unwrap_or_else(|_| vec![Sent::NotTried(Why::Abandoned); envelope.recipients().len()]);
+        tell(report, &wire, &sent);
         client.quit().await;
-        sent.unwrap_or_else(|_| vec![Sent::NotTried(Why::Abandoned); envelope.recipients().len()])
+        sent
     }
 
     /// Looks at all of a message, so that one that is damaged is noticed before anybody is asked.
@@ -167,11 +177,11 @@ async fn send(
     pool: &Pool,
     envelope: &Envelope<'_>,
     whole: &[u8],
-    delays: &mut Delays,
+    report: &mut Report,
 ) -> Result<Vec<Sent>, Arc<ConnectError>> {
     let (mut attempts, mut connected) = (Attempts::new(envelope), false);
     while attempts.over().is_some() {
-        let mut lease = match timed(&mut delays.connect, pool.lease()).await {
+        let mut lease = match timed(&mut report.delays.connect, pool.lease()).await {
             Ok(lease) => lease,
             Err(_) if connected => {
                 attempts.give_up();
@@ -181,7 +191,9 @@ async fn send(
         };
         connected = true;
         let to = attempts.recipients(envelope);
-        let outcomes = timed(&mut delays.data, lease.send(&envelope.to(&to), whole)).await;
+        let wire = recorded(&mut lease);
+        let outcomes = timed(&mut report.delays.data, lease.send(&envelope.to(&to), whole)).await;
+        tell(report, &wire, &outcomes);
         if lease.is_reused() || lease.session().transactions() > 1 {
             attempts.settle_used(outcomes);
         } else {
@@ -190,6 +202,20 @@ async fn send(
         lease.give_back();
     }
     Ok(attempts.into_outcomes())
+}
+
+/// What goes over a connection from here on, without content.
+fn recorded(client: &mut Client) -> Tail {
+    let wire = Tail::default();
+    client.record(wire.transcript());
+    wire
+}
+
+/// Keeps what was said, unless all recipients have the message.
+fn tell(report: &mut Report, wire: &Tail, sent: &[Sent]) {
+    if !sent.iter().all(Sent::is_accepted) {
+        report.transcript.get_or_insert_default().push_str(&wire.text());
+    }
 }
 
 async fn timed<T>(sum: &mut Option<Duration>, work: impl Future<Output = T>) -> T {

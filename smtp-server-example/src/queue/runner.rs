@@ -484,7 +484,10 @@ impl Shared {
                 .maybe("host", report.mx.as_ref())
                 .maybe("ip", report.ip.as_ref())
                 .maybe("tls", report.tls.as_ref())
-                .maybe("file", report.transcript.as_ref().filter(|_| job.route.is_local()))
+                .maybe(
+                    "file",
+                    report.transcript.as_ref().filter(|told| job.route.is_local() && !told.ends_with('\n')),
+                )
                 .field("tries", job.attempts + u32::from(settlement.attempt.is_some()))
                 .field("reply", &settled.reply)
                 .maybe("next", next)

@@ -42,7 +42,8 @@ pub(crate) fn run(trace: &Trace) -> Result<String, Failure> {
     };
     let mut messages: Vec<Value> = Vec::new();
     for term in terms {
-        let shown = trace.place.ask(Request::Show(filter(&[term])?))?;
+        let some = filter(&[term])?;
+        let shown = trace.place.ask_for_all(|behind| Request::Show(some.clone(), behind))?;
         for message in shown.as_array().into_iter().flatten() {
             if !messages.iter().any(|known| known["id"] == message["id"]) {
                 messages.push(message.clone());

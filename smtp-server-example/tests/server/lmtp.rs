@@ -173,6 +173,12 @@ fn each_recipient_has_the_stores_own_answer_from_one_transaction() {
     ];
     assert_eq!(lines, want);
     server.settle();
+    // What was said is kept, and nothing of the content.
+    let told = queue(&server.data, "show", &["--json", "all"]);
+    for part in ["C: RCPT TO:<full@Store.test>", "S: 452 4.2.2 <full> Quota exceeded", "-- content, "] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(!told.contains("hello\n"), "{told}");
     // Who is named at both domains has one mailbox that the message goes to: the one named first.
     send(&mut greeted(&server), "<a@client.example>", &rcpts[7..], PLAIN);
     assert_eq!(store.next().0, ["bob@Store.test"], "an alias is its user");

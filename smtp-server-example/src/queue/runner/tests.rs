@@ -6,7 +6,7 @@ use std::pin::Pin;
 use tempfile::TempDir;
 
 use super::*;
-use crate::queue::admin::{Request, asked};
+use crate::queue::admin::{Behind, Request, asked};
 use crate::queue::conformance::{self, message};
 use crate::queue::filter::Filter;
 use crate::queue::model::NewMessage;
@@ -95,11 +95,15 @@ impl Running {
         self.queue.writer().make(Change::Order(order)).await.unwrap();
     }
 
+    fn shown(&self) -> serde_json::Value {
+        let all = Request::Show(Filter::parse(["all"]).unwrap(), Behind::default());
+        asked(&self.queue.reader, &all, Timestamp::now()).unwrap()
+    }
+
     /// Each delivery's recipient, state and tries, once all that is due was tried.
     async fn deliveries(&self) -> Vec<(String, String, u64)> {
         self.queue.settled().await;
-        let filter = Filter::parse(["all"]).unwrap();
-        let shown = asked(&self.queue.reader, &Request::Show(filter), Timestamp::now()).unwrap();
+        let shown = self.shown();
         let messages = shown.as_array().unwrap().iter();
         let deliveries = messages.flat_map(|message| message["deliveries"].as_array().unwrap());
         let of = |delivery: &serde_json::Value| {
@@ -163,9 +167,7 @@ async fn a_delivery_that_gets_nowhere_is_given_up_and_may_have_been_taken_only_b
         is("b@three.example", "done", 1),
     ];
     assert_eq!(running.deliveries().await, want);
-    let shown =
-        asked(&running.queue.reader, &Request::Show(Filter::parse(["all"]).unwrap()), Timestamp::now());
-    let shown = shown.unwrap();
+    let shown = running.shown();
     let of = |n: usize| &shown[0]["deliveries"][n]["to"][0];
     assert_eq!((&of(0)["unsure"], &of(1)["unsure"]), (&false.into(), &true.into()));
     assert!(of(0)["reply"].as_str().unwrap().starts_with("451 4.4.2 "), "{shown}");
