@@ -17,6 +17,8 @@ mod queue;
 mod relay;
 mod routes;
 mod server;
+mod shown;
+mod synchronised;
 
 use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
@@ -51,10 +53,12 @@ const GROUPS: &[fn(&Site, &mut Findings)] = &[
     limits::check,
     server::check,
     clock::check,
+    synchronised::check,
     queue::check,
     dns::check,
     lists::check,
     neighbours::check,
+    shown::check,
     relay::check,
     routes::check,
 ];

@@ -15,8 +15,8 @@ const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 /// File systems round to seconds, and to two in the case of some.
 const OFF: Duration = Duration::from_secs(5);
 
-const WHY: &str = "dates in mail, retries and certificates go by it";
-const REMEDY: &str = "keep it with chrony or systemd-timesyncd";
+pub(super) const WHY: &str = "dates in mail, retries and certificates go by it";
+pub(super) const REMEDY: &str = "keep it with chrony or systemd-timesyncd";
 
 pub(super) fn check(site: &Site, findings: &mut Findings) {
     let now = SystemTime::now();

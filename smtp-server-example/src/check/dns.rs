@@ -17,7 +17,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
         for address in &addresses {
             back(site, resolver, *address, findings).await;
         }
-        leaving(&addresses, findings);
+        leaving(site, &addresses, findings);
         for domain in &site.config.domains {
             exchangers(site, resolver, domain, findings).await;
             senders(resolver, domain, findings).await;
@@ -83,9 +83,12 @@ async fn back(site: &Site, resolver: &Resolver, address: IpAddr, findings: &mut 
     }
 }
 
-/// Mail leaves from the address that the system picks, which must be one of those that were looked at.
-fn leaving(published: &[IpAddr], findings: &mut Findings) {
-    for address in outer_addresses() {
+/// Mail leaves from the address that is set for its family, or that the system picks, which must be one of those that
+/// were looked at.
+fn leaving(site: &Site, published: &[IpAddr], findings: &mut Findings) {
+    let sources = &site.config.relay.source_addresses;
+    let picked = |address: &IpAddr| !sources.iter().any(|source| source.is_ipv4() == address.is_ipv4());
+    for address in outer_addresses().into_iter().filter(picked).chain(sources.iter().copied()) {
         if super::is_public(address) && !published.contains(&address) {
             findings.warn(
                 format!("reverse {address}"),

@@ -58,7 +58,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) {
 }
 
 /// Where a stranger would connect to: an address of this machine that is not loopback, if it listens on all.
-fn reachable(listening: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listening: SocketAddr) -> SocketAddr {
     let (outer, loopback): (Option<IpAddr>, IpAddr) = match listening.ip() {
         IpAddr::V4(v4) if v4.is_unspecified() => {
             (outer_address([192, 0, 2, 1].into()), Ipv4Addr::LOCALHOST.into())

@@ -1,7 +1,6 @@
 //! What `check` says about a set-up that works, and about each that does not.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -10,90 +9,41 @@ use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
 use crate::harness::{Server, binary};
-use crate::neighbours::{Neighbour, clamd, free_address, is_root, knot, rspamd, unbound};
-use crate::peers::{peer, succeed};
+use crate::neighbours::{free_address, is_root};
+use crate::peers::peer;
 
-const ZONE: &str = "
-@ MX 10 mx
-@ TXT \"v=spf1 mx -all\"
-_dmarc TXT \"v=DMARC1; p=none\"
-two MX 10 mx
-two TXT \"v=spf1 mx -all\"
-two TXT \"v=spf1 -all\"
-mx A 198.51.100.9
-mx AAAA 2001:db8::9
-backup MX 5 elsewhere
-backup MX 10 mx
-elsewhere A 198.51.100.77
-away MX 10 elsewhere
-null MX 0 .
-only A 198.51.100.9
-bare TXT \"nothing\"
-nobody A 198.51.100.66
-nat A 198.51.100.9
-";
-const REVERSE4: &str = "9 PTR mx.site.example.\n77 PTR elsewhere.site.example.\n";
-const REVERSE6: &str = "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 PTR mx.site.example.\n";
-/// Test points of RFC 5782 §5, as a list that works has them, and our own address.
-const LIST: &str = "2.0.0.127 A 127.0.0.2\n";
-const LISTS_US: &str = "2.0.0.127 A 127.0.0.2\n9.100.51.198 A 127.0.0.2\n9.100.51.198 TXT \"spam seen\"\n";
-const LISTS_ALL: &str = "* A 127.0.0.2\n";
-const REFUSES: &str = "* A 127.255.255.254\n";
-
-/// A site: its folder, its DNS.
-struct Site {
-    folder: TempDir,
-    dns: SocketAddr,
-    _servers: [Neighbour; 2],
-}
-
-impl Site {
-    /// None if a DNS server is missing and may be.
-    fn new() -> Option<Self> {
-        let zones = [
-            ("site.example", ZONE),
-            ("100.51.198.in-addr.arpa", REVERSE4),
-            ("8.b.d.0.1.0.0.2.ip6.arpa", REVERSE6),
-            ("bl.example", LIST),
-            ("us.bl.example", LISTS_US),
-            ("all.bl.example", LISTS_ALL),
-            ("refuses.bl.example", REFUSES),
-            ("broken.example", ""),
-        ];
-        let authority = knot(&zones)?;
-        let names: Vec<_> = zones.iter().map(|(name, _)| (*name, false)).collect();
-        let resolver = unbound(authority.address, &names)?;
-        let (folder, dns) = (TempDir::new().unwrap(), resolver.address);
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        fs::DirBuilder::new().create(folder.path().join("mail")).unwrap();
-        fs::set_permissions(folder.path().join("mail"), fs::Permissions::from_mode(0o700)).unwrap();
-        Some(Self { folder, dns, _servers: [authority, resolver] })
-    }
-
-    /// Settings with these lines at the top and at the end.
-    fn settings(&self, top: &str, end: &str) -> String {
-        let hostname = if top.contains("hostname") { "" } else { "hostname = \"mx.site.example\"\n" };
-        let domains = if top.contains("domains") { "" } else { "domains = [\"site.example\"]\n" };
-        format!(
-            "{hostname}{domains}{top}data = \"mail\"\n\
-             [dns]\nservers = [\"{}\"]\ntimeout_seconds = 2\nown_addresses = [\"198.51.100.9\", \"2001:db8::9\"]\n{end}",
-            self.dns
-        )
-    }
-}
-
-/// Runs it; what it says, and its exit code.
-fn check(folder: &Path, settings: &str, args: &[&str]) -> (String, Option<i32>) {
+pub(crate) fn command(folder: &Path, settings: &str, args: &[&str]) -> Command {
     let file = folder.join("mail.toml");
     fs::write(&file, settings).unwrap();
     let mut command = binary();
     command.arg("check").arg("--config").arg(file).args(args).current_dir(folder);
     command.env("SSL_CERT_FILE", folder.join("root.pem"));
-    let output = command.output().unwrap();
-    (said(&output), output.status.code())
+    command
 }
 
-fn said(output: &Output) -> String {
+/// Runs it; what it says, and its exit code.
+pub(crate) fn check(folder: &Path, settings: &str, args: &[&str]) -> (String, Option<i32>) {
+    let output = command(folder, settings, &[args, &["--json"]].concat()).output().unwrap();
+    (lines(&output), output.status.code())
+}
+
+/// The lines that it prints without `--json`. Whatever is not well says why that matters and what to do.
+fn lines(output: &Output) -> String {
+    let Ok(found) = serde_json::from_slice::<Vec<serde_json::Value>>(&output.stdout) else {
+        return said(output);
+    };
+    let part = |one: &serde_json::Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let line = |one: &serde_json::Value| {
+        let (level, why, remedy) = (part(one, "level"), part(one, "why"), part(one, "do"));
+        assert_eq!(level != "ok", !why.is_empty() && !remedy.is_empty(), "{one}");
+        let parts = [part(one, "what"), why, remedy];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{level:<4} {}: {}\n", part(one, "name"), parts.join("; "))
+    };
+    found.iter().map(line).collect::<String>() + &String::from_utf8_lossy(&output.stderr)
+}
+
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -127,237 +77,42 @@ pub(crate) fn far() -> jiff::civil::Date {
 }
 
 #[test]
-fn a_set_up_that_works_is_told_so_line_by_line() {
-    let Some(site) = Site::new() else { return };
-    let (Some(clamd), Some(rspamd)) = (clamd("malware"), rspamd()) else { return };
-    let tls = certificate(site.folder.path(), "mx.site.example", 2020, far());
-    let listen = free_address();
-    let settings = site.settings(
-        "",
-        &format!(
-            "{tls}[scan]\nclamav = \"{}\"\nrspamd = \"{}\"\n[[blocklist]]\nzone = \"bl.example\"\n\
-             [[listener]]\naddress = \"{listen}\"\n[[user]]\nname = \"alice\"\n",
-            clamd.address, rspamd.address
-        ),
-    );
-    let server = Server::serve(site.folder.path(), &settings);
-    let (said, code) = check(site.folder.path(), &settings, &[]);
-    for want in [
-        "ok   settings: ",
-        "ok   users: 2 have mail here",
-        "ok   key: key.pem is its owner's alone",
-        "ok   certificate: certificate.pem is the certificate of its key",
-        "ok   certificate-name: it names mx.site.example",
-        "ok   certificate-days: it is good for 8",
-        "ok   certificate-chain: certificates in the file: 1",
-        "ok   certificate-trust: this machine trusts it",
-        "a sync takes ",
-        "ok   clock: ",
-        "ok   address mx.site.example: 198.51.100.9, 2001:db8::9",
-        "ok   reverse 198.51.100.9: it is mx.site.example, which leads back",
-        "ok   reverse 2001:db8::9: it is mx.site.example, which leads back",
-        "ok   mx site.example: 10 mx.site.example is this server",
-        "ok   spf site.example: v=spf1 mx -all",
-        "ok   dmarc site.example: v=DMARC1; p=none",
-        "ok   queue: a server works at it; deliveries that wait: 0",
-        "ok   resolver: ",
-        "ok   blocklist bl.example ipv4: ",
-        "ok   listed 198.51.100.9: ",
-        &format!("ok   clamd: {} answers", clamd.address),
-        &format!("ok   rspamd: {} answers", rspamd.address),
-        &format!("ok   relay {listen}: 1"),
-    ] {
-        assert!(said.contains(want), "no `{want}`:\n{said}");
-    }
-    assert!(!said.contains("FAIL") && code == Some(0), "{code:?}\n{said}");
-    assert!(server.mail("alice").is_empty() && server.mail("postmaster").is_empty(), "nothing is sent");
-
-    let (json, _) = check(site.folder.path(), &settings, &["--json"]);
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json.as_array().unwrap().len(), said.lines().count());
-    assert!(json.as_array().unwrap().iter().all(|one| one["level"] != "FAIL"));
-}
-
-#[test]
-fn what_is_wrong_in_dns_is_told_with_what_to_publish() {
-    let Some(site) = Site::new() else { return };
-    for (top, want, code, why) in [
-        (
-            "domains = [\"away.site.example\"]\n",
-            "FAIL mx away.site.example: elsewhere.site.example take its mail",
-            68,
-            "another's",
-        ),
-        (
-            "domains = [\"backup.site.example\"]\n",
-            "ok   mx backup.site.example: 10 mx.site.example",
-            0,
-            "second of two",
-        ),
-        (
-            "domains = [\"only.site.example\"]\n",
-            "warn dmarc only.site.example: there is no policy; large providers ask for one",
-            0,
-            "no DMARC",
-        ),
-        ("domains = [\"null.site.example\"]\n", "FAIL mx null.site.example: a null MX", 68, "RFC 7505"),
-        (
-            "domains = [\"only.site.example\"]\n",
-            "warn mx only.site.example: there is no MX record, only",
-            0,
-            "implicit MX",
-        ),
-        (
-            "domains = [\"bare.site.example\"]\n",
-            "FAIL mx bare.site.example: there is no MX record; no mail comes; publish: bare.site.example. MX 10 mx.site.example.",
-            68,
-            "no MX and no address",
-        ),
-        (
-            "domains = [\"not.site.example\"]\n",
-            "FAIL mx not.site.example: the domain does not exist",
-            68,
-            "NXDOMAIN",
-        ),
-        ("domains = [\"broken.example\"]\n", "FAIL mx broken.example: DNS fails: SERVFAIL", 75, "SERVFAIL"),
-        (
-            "hostname = \"bare.site.example\"\n",
-            "FAIL address bare.site.example: it has no address in DNS",
-            68,
-            "no address",
-        ),
-        (
-            "hostname = \"elsewhere.site.example\"\n",
-            "FAIL address elsewhere.site.example: 198.51.100.77 is no address of this machine",
-            68,
-            "moved",
-        ),
-        (
-            "hostname = \"nobody.site.example\"\n",
-            "FAIL reverse 198.51.100.66: it has no name that leads back",
-            68,
-            "no PTR",
-        ),
-        (
-            "hostname = \"nat.site.example\"\n",
-            "warn reverse 198.51.100.9: it is mx.site.example, we call ourselves nat.site.example",
-            0,
-            "another name",
-        ),
-        (
-            "hostname = \"mx.broken.example\"\n",
-            "FAIL address mx.broken.example: DNS fails: SERVFAIL",
-            75,
-            "SERVFAIL",
-        ),
-    ] {
-        let (said, got) = check(site.folder.path(), &site.settings(top, ""), &[]);
-        assert!(said.contains(want), "{why}: no `{want}`:\n{said}");
-        assert_eq!(got, Some(code), "{why}:\n{said}");
-    }
-    let (said, code) =
-        check(site.folder.path(), &site.settings("domains = [\"not.site.example\"]\n", ""), &["--offline"]);
-    assert!(!said.contains("mx ") && code == Some(0), "DNS is not asked: {said}");
-}
-
-#[test]
-fn lists_that_do_not_work_or_have_us_are_told() {
-    let Some(site) = Site::new() else { return };
-    for (zone, want, code, why) in [
-        (
-            "all.bl.example",
-            "FAIL blocklist all.bl.example ipv4: it lists every address",
-            69,
-            "a list that has ended",
-        ),
-        (
-            "refuses.bl.example",
-            "FAIL blocklist refuses.bl.example ipv4: it refuses our questions (127.255.255.254)",
-            69,
-            "a public resolver",
-        ),
-        ("no.site.example", "FAIL blocklist no.site.example ipv4: it lacks the address", 69, "no list"),
-        ("bl.broken.example", "FAIL blocklist bl.broken.example ipv4: SERVFAIL", 69, "no answer"),
-        (
-            "us.bl.example",
-            "FAIL listed 198.51.100.9: us.bl.example has this server: spam seen",
-            65,
-            "we are on it",
-        ),
-    ] {
-        let settings = site.settings("", &format!("[[blocklist]]\nzone = \"{zone}\"\n"));
-        let (said, got) = check(site.folder.path(), &settings, &[]);
-        assert!(said.contains(want), "{why}: no `{want}`:\n{said}");
-        assert_eq!(got, Some(code), "{why}:\n{said}");
-    }
-}
-
-#[test]
-fn what_dns_print_prints_can_be_published_and_is_what_check_wants() {
+fn whoever_keeps_the_clock_right_is_asked() {
     let folder = TempDir::new().unwrap();
-    let file = folder.path().join("mail.toml");
-    let settings = "hostname = \"mx.a.example\"\ndomains = [\"a.example\", \"b.example\"]\ndata = \"mail\"\n\
-                    [auth]\nallow_insecure_auth = true\n[[listener]]\nkind = \"submission\"\naddress = \"[::]:587\"\n";
-    fs::write(&file, settings).unwrap();
-    let print = |more: &[&str]| {
-        let args =
-            ["dns", "print", "--config", file.to_str().unwrap(), "--imap", "--address", "198.51.100.9"];
-        let output = crate::harness::run(&[&args[..], &["--address", "2001:db8::9"], more].concat());
-        assert!(output.status.success(), "{}", said(&output));
-        String::from_utf8(output.stdout).unwrap()
+    let tools = folder.path().join("tools");
+    fs::create_dir(&tools).unwrap();
+    let tool = |name: &str, says: &str| {
+        let file = tools.join(name);
+        fs::write(&file, format!("#!/bin/sh\nprintf '%s\\n' '{says}'\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     };
-    let (zone, table) = (print(&["--zone"]), print(&[]));
-    let json: serde_json::Value = serde_json::from_str(&print(&["--json"])).unwrap();
-    assert_eq!(json.as_array().unwrap().len(), zone.lines().count());
-    assert!(table.contains("a.example.  ") && table.contains("  MX    10 mx.a.example.\n"), "{table}");
-
-    for domain in ["a.example", "b.example"] {
-        for record in ["_submission._tcp.{} 3600 IN SRV 0 1 587", "_imaps._tcp.{} 3600 IN SRV 0 1 993"] {
-            let record = record.replace("{}", &format!("{domain}.")) + " mx.a.example. ";
-            assert!(zone.contains(&record), "no `{record}`:\n{zone}");
-        }
-    }
-    // Knot does not load what it can't read, and then nothing resolves.
-    let of = |zone_name: &str| {
-        let ending = format!("{zone_name}.");
-        let mine = |line: &&str| line.split(' ').next().unwrap().ends_with(&ending);
-        zone.lines().filter(mine).collect::<Vec<_>>().join("\n") + "\n"
+    let look = || {
+        let mut command = command(folder.path(), &alone(""), &["--offline", "--json"]);
+        lines(&command.env("PATH", &tools).output().unwrap())
     };
-    let names = ["a.example", "b.example", "100.51.198.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"];
-    let zones: Vec<_> = names.iter().map(|name| (*name, of(name))).collect();
-    let zones: Vec<_> = zones.iter().map(|(name, records)| (*name, records.as_str())).collect();
-    let Some(checker) = peer("kzonecheck") else { return };
-    for (name, records) in &zones {
-        let file = folder.path().join(format!("{name}.zone"));
-        let head = "@ 60 SOA ns hostmaster 1 60 60 60 60\n@ 60 NS ns\nns 60 A 127.0.0.1\n";
-        fs::write(&file, format!("$ORIGIN {name}.\n{head}{records}")).unwrap();
-        succeed(Command::new(checker.get_program()).args(["--origin", name]).arg(&file));
+    let row = |want: &str, why: &str| {
+        let said = look();
+        assert!(said.contains(want), "{why}: no `{want}`:\n{said}");
+    };
+    // Where systemd-timesyncd has set this machine's clock, it is the next that is asked.
+    if !Path::new("/run/systemd/timesync/synchronized").exists() {
+        row("warn clock-kept: nobody here knows", "no programs");
+        tool("timedatectl", "NTPSynchronized=no");
+        row("warn clock-kept: the kernel says that nothing keeps it right; dates in mail", "not set");
+        tool("timedatectl", "NTPSynchronized=yes");
+        row("ok   clock-kept: the kernel says that something keeps it right", "set");
     }
-    let Some(dns) = knot(&zones) else { return };
-    let Some(resolver) = unbound(dns.address, &names.map(|name| (name, false))) else { return };
-    let own = format!(
-        "{settings}[dns]\nservers = [\"{}\"]\nown_addresses = [\"198.51.100.9\", \"2001:db8::9\"]\n",
-        resolver.address
-    );
-    let (said, code) = check(folder.path(), &own, &[]);
-    for want in [
-        "ok   address mx.a.example: 198.51.100.9, 2001:db8::9",
-        "ok   reverse 198.51.100.9: it is mx.a.example",
-        "ok   reverse 2001:db8::9: it is mx.a.example",
-        "ok   mx a.example: ",
-        "ok   mx b.example: ",
-        "ok   spf a.example: v=spf1 mx -all",
-        "ok   spf b.example: v=spf1 mx -all",
-        "ok   dmarc a.example: v=DMARC1; p=none",
-        "ok   dmarc b.example: v=DMARC1; p=none",
-    ] {
-        assert!(said.contains(want), "no `{want}`:\n{said}\n{zone}");
-    }
-    assert_eq!(code, Some(0), "{said}");
+    let chrony = "C0000202,192.0.2.2,3,1764086400.1,OFF,0.0,0.0,0.0,0.0,0.0,0.0,0.0,64.5";
+    tool("chronyc", &(chrony.replace("OFF", "-0.000012") + ",Normal"));
+    row("ok   clock-kept: chrony keeps it, and says that it is off by 0.000012 s", "by chrony");
+    tool("chronyc", &(chrony.replace("OFF", "-42.5") + ",Normal"));
+    row("warn clock-kept: chrony says that it is off by 42.5 s; dates in mail", "far off");
+    tool("chronyc", &(chrony.replace("OFF", "0.0") + ",Not synchronised"));
+    row("warn clock-kept: chrony says that nothing keeps it right; dates in mail", "it reaches nobody");
 }
 
 /// Settings of a site without DNS.
-fn alone(end: &str) -> String {
+pub(crate) fn alone(end: &str) -> String {
     format!("hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n{end}")
 }
 
@@ -404,6 +159,56 @@ fn a_certificate_that_will_not_do_is_told() {
     row(look(&tls), "FAIL certificate: no use for certificate.pem and key.pem", 78, "no key at all");
     fs::remove_file(path.join("key.pem")).unwrap();
     row(look(&tls), "FAIL certificate: can't read key.pem", 78, "no file");
+}
+
+#[test]
+fn a_server_that_shows_another_certificate_than_the_file_is_told() {
+    let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let path = folder.path();
+    let (mx, submission, submissions) = (free_address(), free_address(), free_address());
+    let listeners = format!(
+        "[[listener]]\naddress = \"{mx}\"\n[[listener]]\nkind = \"submission\"\naddress = \"{submission}\"\n\
+         [[listener]]\nkind = \"submissions\"\naddress = \"{submissions}\"\n"
+    );
+    let tls = certificate(path, "mx.example.test", 2020, in_days(-3));
+    let settings = alone(&format!("{tls}{listeners}"));
+    let all = |said: &str, want: &str| {
+        for (kind, address) in [("mx", mx), ("submission", submission), ("submissions", submissions)] {
+            let want = want.replace("{}", &format!("shown {kind} {address}"));
+            assert!(said.contains(&want), "no `{want}`:\n{said}");
+        }
+    };
+    let (said, _) = check(path, &settings, &["--offline"]);
+    all(&said, "ok   shown: no server runs by these settings");
+    let server = Server::serve(path, &settings);
+    let (said, _) = check(path, &settings, &["--offline"]);
+    all(&said, "ok   {}: it shows the certificate that is in the file\n");
+    // What the settings name by now, and the server does not know of.
+    certificate(other.path(), "mx.example.test", 2020, far());
+    let renewed = settings
+        .replace("certificate.pem", other.path().join("certificate.pem").to_str().unwrap())
+        .replace("key.pem", other.path().join("key.pem").to_str().unwrap());
+    let (said, code) = check(path, &renewed, &["--offline"]);
+    all(&said, "FAIL {}: it shows another certificate than the file's, which has ended; who checks it");
+    assert_eq!(code, Some(78), "{said}");
+    drop(server);
+
+    certificate(path, "mx.example.test", 2020, in_days(30));
+    let server = Server::serve(path, &settings);
+    let (said, code) = check(path, &renewed, &["--offline"]);
+    all(&said, "warn {}: it shows another certificate than the file's; clients see what is shown");
+    assert_eq!(code, Some(0), "{said}");
+    let elsewhere = free_address();
+    let (said, _) = check(path, &settings.replace(&mx.to_string(), &elsewhere.to_string()), &["--offline"]);
+    let want = format!("warn shown mx {elsewhere}: nobody could be asked: ");
+    assert!(said.contains(&want), "no `{want}`:\n{said}");
+    drop(server);
+
+    let _server = Server::serve(path, &alone(&format!("[[listener]]\naddress = \"{mx}\"\n")));
+    let (said, code) = check(path, &settings, &["--offline"]);
+    let want = format!("FAIL shown mx {mx}: it shows no certificate: ");
+    assert!(said.contains(&want), "no `{want}`:\n{said}");
+    assert_eq!(code, Some(78), "{said}");
 }
 
 #[test]

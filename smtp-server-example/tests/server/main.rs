@@ -7,6 +7,7 @@ mod blocklists;
 mod catcher;
 mod certificates;
 mod check;
+mod check_dns;
 mod crashes;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/daemon.rs"]
