@@ -56,6 +56,7 @@ mod security_tls;
 mod sending;
 mod sending_by_hand;
 mod settings;
+mod starts;
 mod strace;
 mod submission;
 mod systemd;

@@ -102,15 +102,15 @@ pub(crate) struct Call {
     thread: String,
     /// The first argument, which is an open file and its path.
     pub(crate) file: String,
-    arguments: String,
+    pub(crate) arguments: String,
     result: String,
     /// Its place among all beginnings and ends of calls.
-    began: usize,
-    ended: usize,
+    pub(crate) began: usize,
+    pub(crate) ended: usize,
 }
 
 impl Call {
-    fn is_sync(&self) -> bool {
+    pub(crate) fn is_sync(&self) -> bool {
         ["fsync", "fdatasync"].contains(&self.name.as_str())
     }
 
@@ -118,7 +118,7 @@ impl Call {
         self.result.ends_with("(INJECTED)")
     }
 
-    fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.ended > 0 && !self.result.starts_with('-')
     }
 }
