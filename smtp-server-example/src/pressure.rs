@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod gauge;
+mod group;
 pub(crate) mod limits;
 mod memory;
 mod places;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::descriptors::Budget;
 pub(crate) use self::gauge::{Gauge, Level, Readings};
+pub(crate) use self::group::Groups;
 pub(crate) use self::memory::Held;
 pub(crate) use self::places::Places;
 pub(crate) use self::room::{Space, space};
@@ -43,6 +45,7 @@ pub(crate) struct Pressure {
     promised: Arc<AtomicU64>,
     /// Octets of memory that they may take.
     held: Arc<AtomicU64>,
+    groups: Groups,
     pub(crate) places: Arc<Places>,
     /// Deliveries for which there are descriptors.
     pub(crate) deliveries: usize,
@@ -65,11 +68,12 @@ impl Share {
 }
 
 impl Pressure {
-    pub(crate) fn new(folder: &Path, budget: Budget) -> Arc<Self> {
+    pub(crate) fn new(folder: &Path, budget: Budget, groups: Groups) -> Arc<Self> {
         Arc::new(Self {
             folder: folder.to_owned(),
             promised: Arc::default(),
             held: Arc::default(),
+            groups,
             places: Arc::new(Places::new(budget.sessions)),
             deliveries: budget.deliveries,
             level: watch::Sender::new(Level::Normal),
@@ -131,6 +135,12 @@ impl Pressure {
         self.held.load(Ordering::Relaxed).saturating_add(sessions)
     }
 
+    /// How much is used of what the control group may have by the settings, and that; none if there is no limit.
+    pub(crate) fn group(&self, limits: &Limits) -> Option<(u64, u64)> {
+        let usage = self.groups.usage().filter(|_| limits.group_memory_percent > 0)?;
+        Some((usage.used, room::percent(usage.limit, limits.group_memory_percent)))
+    }
+
     /// Whether there is room for a message at all.
     pub(crate) fn has_room(&self, limits: &Limits) -> bool {
         // Where it can't be told, the store says so when it is full.
@@ -147,6 +157,7 @@ impl Pressure {
         Readings {
             sessions: share(self.places.open() as u64, self.places.for_strangers() as u64),
             memory: share(self.memory(), limits.memory_octets),
+            group: self.group(limits).map_or(0.0, |(used, most)| share(used, most)),
             commit,
         }
     }

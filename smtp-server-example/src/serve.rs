@@ -27,7 +27,7 @@ use crate::log::Log;
 use crate::mailroom;
 use crate::metrics::{self, Sources};
 use crate::people::People;
-use crate::pressure::{Budget, Pressure};
+use crate::pressure::{Budget, Groups, Pressure};
 use crate::queue_id::QueueIds;
 use crate::scan::Scanners;
 use crate::session::Service;
@@ -166,12 +166,16 @@ fn gate(config: &Config, log: &Log) -> Result<Arc<Gate>, Failure> {
     Ok(Gate::new(config.checks.clone(), config.blocklist.clone(), ourselves, dns, log))
 }
 
-/// Divides the descriptors, and says how.
+/// Divides the descriptors, and says how; and what the control group may have of memory, if that is bounded.
 fn pressure(config: &Config, log: &Log) -> Arc<Pressure> {
     let budget = Budget::take(config.listener.len(), config.queue.deliveries);
     let event = log.event("descriptors").field("limit", budget.limit);
     event.field("sessions", budget.sessions).field("deliveries", budget.deliveries);
-    Pressure::new(&config.data, budget)
+    let groups = Groups::ours();
+    if let Some(usage) = groups.usage() {
+        log.event("memory").field("group-limit-mib", usage.limit >> 20).field("used-mib", usage.used >> 20);
+    }
+    Pressure::new(&config.data, budget, groups)
 }
 
 /// Runs every listener until all are done; the first that breaks ends the others too.

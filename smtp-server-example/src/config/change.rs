@@ -16,6 +16,7 @@ const LIVE: &[&str] = &[
     "limits.connections",
     "limits.connections_per_address",
     "limits.memory_octets",
+    "limits.group_memory_percent",
     "limits.disk_reserve_percent",
     "limits.inode_reserve_percent",
     "limits.idle_seconds",

@@ -135,6 +135,13 @@ fn limits(limits: &Limits) -> Checked {
             return wrong(path, "so little would be left that no mail is taken", "use 90 or less");
         }
     }
+    if limits.group_memory_percent > 100 {
+        return wrong(
+            "limits.group_memory_percent",
+            "there is no more than all",
+            "use 100 or less, or 0 for none",
+        );
+    }
     at_least(&[
         ("limits.memory_octets", limits.memory_octets, 1 << 20),
         ("limits.message_octets", limits.message_octets, 64 * 1024),

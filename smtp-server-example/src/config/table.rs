@@ -90,6 +90,14 @@ pub(super) const KEYS: &[Key] = &[
          begun goes on. 256 MiB: some 1,600 messages at once.",
     ),
     key(
+        "limits.group_memory_percent",
+        "percent of the control group's memory",
+        "What may be used of the memory that the control group may have (MemoryMax= and MemoryHigh= of systemd, a \
+         container's limit), without what the system holds of files and can have back: from 70 % of that on idle clients \
+         make room, from 90 % on other servers are told 421. Without such a limit there is nothing to look at; 0 looks at \
+         none. 75: beyond the limit the system kills, and it is looked at once a second.",
+    ),
+    key(
         "limits.disk_reserve_percent",
         "percent of the disk",
         "What stays free: a message that would take of it, with all that were announced by SIZE (RFC 1870) or are coming \

@@ -101,6 +101,12 @@ const WRONG: &[(&str, usize, &[&str], &str)] = &[
         &["the domain `C.D` is there twice", "case makes no difference"],
         "two for one",
     ),
+    (
+        after_least!("[limits]\ngroup_memory_percent = 101"),
+        4,
+        &["there is no more than all", "or 0 for none"],
+        "more memory than there is",
+    ),
     (after_least!("data = 5"), 3, &["invalid type", "string"], "a wrong type"),
     (after_least!("data ="), 3, &[], "no TOML at all"),
     (after_least!("hostname = \"again\""), 3, &["duplicate key"], "a key twice"),

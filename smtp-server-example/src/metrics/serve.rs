@@ -118,7 +118,9 @@ impl Sources {
         let (pressure, places) = (&self.pressure, &self.pressure.places);
         let sessions = Use { resource: "sessions", used: places.open() as u64, most: places.most() as u64 };
         let memory = Use { resource: "memory", used: pressure.memory(), most: config.limits.memory_octets };
-        let uses = [Some(connections), Some(sessions), Some(memory), descriptors];
+        let group = pressure.group(&config.limits);
+        let group = group.map(|(used, most)| Use { resource: "group", used, most });
+        let uses = [Some(connections), Some(sessions), Some(memory), group, descriptors];
         Now {
             open,
             queue: self.queue.figures().await.ok(),

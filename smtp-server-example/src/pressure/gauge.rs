@@ -39,6 +39,8 @@ pub(crate) struct Readings {
     pub(crate) sessions: f64,
     /// How much of what there may be is held.
     pub(crate) memory: f64,
+    /// The same of the control group's memory, by whatever is in it.
+    pub(crate) group: f64,
     /// The longest commit since the look before.
     pub(crate) commit: Duration,
 }
@@ -47,7 +49,8 @@ impl Readings {
     /// The level by thresholds that are multiplied by `scale`.
     fn level(self, scale: f64) -> Level {
         let above = |share: f64, commit: Duration| {
-            self.sessions.max(self.memory) >= share * scale || self.commit >= commit.mul_f64(scale)
+            self.sessions.max(self.memory).max(self.group) >= share * scale
+                || self.commit >= commit.mul_f64(scale)
         };
         if above(SHED_SHARE, SHED_COMMIT) {
             Level::Shed

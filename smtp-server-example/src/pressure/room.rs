@@ -35,6 +35,6 @@ impl Space {
     }
 }
 
-fn percent(all: u64, percent: u32) -> u64 {
+pub(super) fn percent(all: u64, percent: u32) -> u64 {
     all.saturating_mul(u64::from(percent)) / 100
 }

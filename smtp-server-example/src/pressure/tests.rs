@@ -11,7 +11,11 @@ fn limits() -> Limits {
 }
 
 fn pressure(places: usize) -> Arc<Pressure> {
-    Pressure::new(Path::new("/"), Budget { limit: 0, sessions: places, deliveries: places })
+    Pressure::new(
+        Path::new("/"),
+        Budget { limit: 0, sessions: places, deliveries: places },
+        Groups::default(),
+    )
 }
 
 #[test]
@@ -78,6 +82,7 @@ fn levels_rise_at_once_and_fall_when_it_has_been_calm() {
         (sessions(0.95), Level::Shed, "at once"),
         (sessions(0.75), Level::Shed, "above what it is left at"),
         (Readings { memory: 0.95, ..Readings::default() }, Level::Shed, "whatever it is"),
+        (Readings { group: 0.95, ..Readings::default() }, Level::Shed, "what others use of the same"),
     ];
     for (readings, want, why) in rows {
         assert_eq!(gauge.see(readings), want, "{why}");

@@ -27,6 +27,7 @@ impl Running {
                 let event = self.log().event("pressure").field("level", level);
                 let event = event.field("sessions", format!("{:.2}", readings.sessions));
                 let event = event.field("memory", format!("{:.2}", readings.memory));
+                let event = event.field("group", format!("{:.2}", readings.group));
                 event.field("commit-ms", readings.commit.as_millis());
             }
             let has_room = pressure.has_room(&config.limits);

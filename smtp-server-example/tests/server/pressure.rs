@@ -1,15 +1,20 @@
 //! What happens where there is not enough of something.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::harness::{Client, Server};
+use crate::metrics::figures;
+use crate::peers::peer;
+
+const METRICS: &str = "[metrics]\nlisten = \"127.0.0.1:0\"\n[checks]\nexempt = []\n";
 
 fn settings(limits: &str, more: &str) -> String {
     format!(
@@ -172,4 +177,112 @@ fn a_thousand_idle_sockets_and_few_descriptors_cost_no_time_and_end_nothing_that
     drop(idle);
     server.line(" level=normal ");
     server.connect_to("mx").begin_content();
+}
+
+/// A control group with a limit of memory, gone when it is dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// None where none can be made: that needs root, and the memory controller.
+    fn new(limit: u64) -> Option<Self> {
+        for (mounts, key) in [("memory", "memory.limit_in_bytes"), ("", "memory.max")] {
+            let folder =
+                Path::new("/sys/fs/cgroup").join(mounts).join(format!("smtp-test-{}", std::process::id()));
+            if fs::create_dir(&folder).is_ok() {
+                let group = Self(folder);
+                if fs::write(group.0.join(key), limit.to_string()).is_ok() {
+                    return Some(group);
+                }
+            }
+        }
+        eprintln!("skipped: no control group can be made");
+        None
+    }
+
+    /// A program that runs what follows in it.
+    fn run(&self) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""]).arg(&self.0);
+        shell
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // What was in it has ended and may still be on its way out of it.
+        let until = Instant::now() + crate::harness::PATIENCE;
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A process that holds something, ended when it is dropped.
+struct Holder(std::process::Child);
+
+impl Holder {
+    /// It says when it has it.
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "here\n");
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn memory_that_its_control_group_lacks_sends_strangers_away_and_what_is_cached_of_files_does_not() {
+    const LIMIT: u64 = 256 << 20;
+    let Some(python) = peer("python3") else { return };
+    let python = python.get_program().to_owned();
+    let folder = TempDir::new().unwrap();
+    // It is dropped last.
+    let Some(group) = Group::new(LIMIT) else { return };
+    let server = Server::serve_through(folder.path(), &settings("", METRICS), group.run());
+    let limit = format!("group-limit-mib={}", LIMIT >> 20);
+    assert!(
+        server.start.iter().any(|line| line.contains(" memory ") && line.contains(&limit)),
+        "{:?}",
+        server.start
+    );
+    let hold = |script: &str| {
+        let mut command = group.run();
+        command
+            .arg(&python)
+            .args(["-c", &format!("{script}; print('here', flush=True); input()")])
+            .arg(folder.path());
+        Holder::start(command)
+    };
+    // More than the whole limit, written, and read twice.
+    let _cached = hold(
+        "import sys, os; name = sys.argv[1] + '/large'; f = open(name, 'wb'); \
+         [f.write(bytes(1 << 20)) for _ in range(300)]; f.flush(); os.fsync(f.fileno()); \
+         [len(open(name, 'rb').read(64 << 20)) for _ in range(2)]",
+    );
+    let share = |server: &Server| {
+        let text = figures(server);
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("smtp_pressure_ratios{resource=\"group\"} "));
+        line.unwrap_or_else(|| panic!("it is not told: {text}")).parse::<f64>().unwrap()
+    };
+    let before = share(&server);
+    assert!(before < 0.7, "{before}");
+    server.connect().begin_content();
+    let much = hold("x = bytearray(b'x') * (200 << 20)");
+    let line = server.line(" level=shed ");
+    assert!(line.contains(" group=1."), "{line}");
+    let reply = Client::connect(server.address).reply();
+    assert!(reply.starts_with("421 Too busy"), "{reply}");
+    assert!(share(&server) > 0.9);
+    drop(much);
+    server.line(" level=normal ");
+    server.connect().begin_content();
 }
