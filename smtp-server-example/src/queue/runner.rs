@@ -34,9 +34,12 @@ use crate::metrics;
 use crate::queue_id::{QueueId, QueueIds};
 use crate::store::{Disk, RealDisk};
 
-/// The pause before results are stored once more that could not be. Until then nothing of that delivery is tried: what
-/// it brought may be an acceptance.
-const STORE_AGAIN: Duration = Duration::from_secs(10);
+/// The pause before results are stored once more that could not be, or a delivery is read; it doubles each time. Until then
+/// nothing of that delivery is tried: what it brought may be an acceptance.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// It gets no longer than this.
+const STORE_AGAIN_MOST: Duration = Duration::from_secs(10);
 
 /// How often what has been done for long enough is forgotten, at the least.
 const FORGET: Duration = Duration::from_secs(3_600);
@@ -276,6 +279,11 @@ fn until(now: Timestamp, at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).map_or(Duration::ZERO, |span| span + Duration::from_millis(1))
 }
 
+async fn wait_longer(pause: &mut Duration) {
+    tokio::time::sleep(*pause).await;
+    *pause = (*pause * 2).min(STORE_AGAIN_MOST);
+}
+
 impl Shared {
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
@@ -320,13 +328,14 @@ impl Shared {
 
     /// All about a delivery. An error says that nothing can be made of it.
     async fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError> {
+        let mut pause = STORE_AGAIN;
         loop {
             let reader = Arc::clone(&self.reader);
             let job = tokio::task::spawn_blocking(move || reader.job(id)).await;
             match job.unwrap_or_else(|panic| Err(io::Error::other(panic).into())) {
                 Err(error) if error.kind != Trouble::Corrupt => {
                     self.with.log.event("unreadable").field("delivery", id).field("error", error);
-                    tokio::time::sleep(STORE_AGAIN).await;
+                    wait_longer(&mut pause).await;
                 }
                 job => return job,
             }
@@ -414,7 +423,7 @@ impl Shared {
 
     /// Stores what an attempt brought, however long that takes.
     async fn store(&self, job: &Job, settlement: Settlement) {
-        let mut kept = false;
+        let (mut kept, mut pause) = (false, STORE_AGAIN);
         loop {
             match self.writer.make(Change::Settle(Box::new(settlement.clone()))).await {
                 Ok(committed) => {
@@ -434,7 +443,7 @@ impl Shared {
                     if never || matches!(error.kind, Trouble::Closed | Trouble::Wrong) {
                         return;
                     }
-                    tokio::time::sleep(STORE_AGAIN).await;
+                    wait_longer(&mut pause).await;
                 }
             }
         }

@@ -14,23 +14,23 @@ const SETTINGS: &str = "hostname = \"mx.example.test\"\ndomains = [\"example.tes
 /// What the replies to messages are made of: syncs, writes to files, and what is sent.
 const WATCHED: &str = "trace=fsync,fdatasync,pwrite64,write,sendto";
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("mail.toml"), SETTINGS).unwrap();
     folder
 }
 
 /// A message of its own, in a row or, with more lines, in a file.
-fn message(number: usize, lines: usize) -> String {
+pub(crate) fn message(number: usize, lines: usize) -> String {
     let text = "A line of text, which is as long as lines of text are.\r\n".repeat(lines);
     format!("Message-ID: <{number}@client.example>\r\nSubject: {number}\r\n\r\n{text}.")
 }
 
-const SMALL: usize = 10;
-const LARGE: usize = 2_000;
+pub(crate) const SMALL: usize = 10;
+pub(crate) const LARGE: usize = 2_000;
 
 /// Offers a message up to its dot; the last reply.
-fn offer(client: &mut Client, message: &str) -> String {
+pub(crate) fn offer(client: &mut Client, message: &str) -> String {
     let mut reply = String::new();
     for line in ["MAIL FROM:<a@client.example>", "RCPT TO:<alice@example.test>", "DATA", message] {
         reply = client.say_unless_closed(line);
@@ -68,25 +68,30 @@ fn before_each_250_the_message_is_synced() {
 
 /// A server that meets a fault while it takes a small and a large message, and the next one without. Returns what the
 /// clients were told, the greeting after that, and how the first server ended.
-struct Met {
-    replies: Vec<String>,
-    greeting: String,
-    code: Option<i32>,
+pub(crate) struct Met {
+    pub(crate) replies: Vec<String>,
+    pub(crate) greeting: String,
+    pub(crate) code: Option<i32>,
+}
+
+/// What a small and a large message are told, each in a session of its own.
+pub(crate) fn offer_both(server: &Server) -> Vec<String> {
+    let both = [SMALL, LARGE].into_iter().enumerate();
+    both.map(|(number, lines)| {
+        let mut client = Client::connect(server.address);
+        let greeting = client.reply();
+        if !greeting.starts_with("220 ") {
+            return greeting;
+        }
+        client.say_all(&["EHLO client.example"]);
+        offer(&mut client, &message(number, lines))
+    })
+    .collect()
 }
 
 /// Whoever was not told 250 sends again, and each message is delivered once.
-fn meet(folder: &Path, mut server: Server) -> Met {
-    let mut replies = Vec::new();
-    for (number, lines) in [SMALL, LARGE].into_iter().enumerate() {
-        let mut client = Client::connect(server.address);
-        let greeting = client.reply();
-        replies.push(if greeting.starts_with("220 ") {
-            client.say_all(&["EHLO client.example"]);
-            offer(&mut client, &message(number, lines))
-        } else {
-            greeting
-        });
-    }
+pub(crate) fn meet(folder: &Path, mut server: Server) -> Met {
+    let replies = offer_both(&server);
     server.settle();
     let greeting = Client::connect(server.address).reply();
     server.signal("TERM");
@@ -97,7 +102,11 @@ fn meet(folder: &Path, mut server: Server) -> Met {
 
 /// Starts it without faults; what was not acknowledged comes again.
 fn again(folder: &Path, replies: &[String]) {
-    let server = Server::again(folder);
+    once_each(&Server::again(folder), replies);
+}
+
+/// Sends what was not acknowledged again, to a server that meets no fault. Each message is delivered once.
+pub(crate) fn once_each(server: &Server, replies: &[String]) {
     let mut client = server.connect();
     client.say_all(&["EHLO client.example"]);
     for (number, lines) in [SMALL, LARGE].into_iter().enumerate() {
@@ -107,14 +116,17 @@ fn again(folder: &Path, replies: &[String]) {
         }
     }
     client.say_all(&["QUIT"]);
+    // What is being tried just now would be put off after it was told to hurry.
+    server.settle();
     queue(&server.data, "flush", &["--wait"]);
     let mut found: Vec<_> = server.mail("alice").iter().map(|mail| mail.len() > 100_000).collect();
     found.sort_unstable();
-    assert_eq!(found, [false, true], "one copy of each, after {replies:?}");
+    let waits = queue(&server.data, "show", &["all"]);
+    assert_eq!(found, [false, true], "one copy of each, after {replies:?}: {waits}");
 }
 
 /// strace's options for a fault at a thread's call of this number. Each thread counts for itself.
-fn fault(calls: &str, error: &str, number: usize) -> [String; 4] {
+pub(crate) fn fault(calls: &str, error: &str, number: usize) -> [String; 4] {
     let fault = format!("inject={calls}:error={error}:when={number}");
     ["-e".to_owned(), format!("trace={calls}"), "-e".to_owned(), fault]
 }

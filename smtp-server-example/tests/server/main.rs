@@ -21,6 +21,7 @@ mod exchange;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/exim.rs"]
 mod exim;
+mod full_disk;
 mod harness;
 mod kills;
 mod lifecycle;

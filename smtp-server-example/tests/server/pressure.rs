@@ -24,15 +24,28 @@ fn settings(limits: &str, more: &str) -> String {
 }
 
 /// A small file system, gone when it is dropped.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// None where it can't be made: that needs root.
-    fn mount(at: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mut mount = Command::new("mount");
         let done = mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).output();
         done.is_ok_and(|done| done.status.success()).then(|| Self(at.to_owned()))
+    }
+
+    /// Changes how much there is of it, as `size=` in octets or `nr_inodes=` say.
+    pub(crate) fn change(&self, options: &str) {
+        let mut mount = Command::new("mount");
+        let done = mount.args(["-o", &format!("remount,{options}")]).arg(&self.0).status();
+        assert!(done.unwrap().success(), "{options}");
+    }
+
+    /// Octets and files in it.
+    pub(crate) fn used(&self) -> (u64, u64) {
+        let found = rustix::fs::statvfs(&self.0).unwrap();
+        ((found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree)
     }
 }
 
