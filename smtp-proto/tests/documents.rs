@@ -52,6 +52,18 @@ fn each_test_that_a_document_names_is_there() {
 }
 
 #[test]
+fn each_row_about_what_is_lost_or_comes_twice_names_a_test() {
+    let page = read("docs/operating.md");
+    let table = page.split("## What is lost or comes twice").nth(1).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 12, "{rows:?}");
+    for row in rows {
+        let cell = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap();
+        assert!(cell.starts_with('`') && cell.matches('_').count() >= 3, "no test: {row}");
+    }
+}
+
+#[test]
 fn each_file_that_a_document_links_to_is_there() {
     for document in DOCUMENTS {
         let text = read(document);

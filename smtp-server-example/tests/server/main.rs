@@ -34,6 +34,7 @@ mod neighbours;
 mod nine_steps;
 mod octets;
 mod opensmtpd;
+mod operating;
 mod outages;
 mod peers;
 #[allow(dead_code, reason = "not everything there is used here")]

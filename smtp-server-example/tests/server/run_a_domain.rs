@@ -13,13 +13,14 @@ use crate::neighbours::{Neighbour, knot, unbound};
 use crate::peers::peer;
 
 /// A fenced block: what stands behind its first fence, and what is in it.
-struct Block {
-    info: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) info: String,
+    pub(crate) text: String,
 }
 
-fn blocks() -> Vec<Block> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/run-a-domain.md");
+/// Those of a page below docs/, in their order.
+pub(crate) fn blocks(page: &str) -> Vec<Block> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let page = fs::read_to_string(page).unwrap();
     let block = |text: &str| {
         let (info, text) = text.split_once('\n').unwrap();
@@ -195,7 +196,7 @@ fn what_the_page_about_a_domain_says_is_what_happens() {
             return;
         }
     }
-    let (mut here, blocks) = (Here::new(), blocks());
+    let (mut here, blocks) = (Here::new(), blocks("run-a-domain.md"));
     let settings = &blocks.iter().find(|block| block.info.ends_with("/mail.toml")).unwrap().text;
     let Some(dns) = publish(&here, settings) else { return };
     here.resolver = dns[1].address;
