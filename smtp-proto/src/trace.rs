@@ -10,33 +10,21 @@
 //! What is not printable ASCII is written `\r`, `\n`, `\t`, `\\` or `\xNN`, so that a line of the wire is a line of
 //! the transcript, whatever it holds. The scripts of `testing` write what a client sends in the same way.
 
+mod line;
 mod recorder;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use line::{is_auth, write_line};
 pub use recorder::{Lines, Recorder, Recorders};
-
-use crate::sasl::Mechanism;
 
 /// Longest piece of a line that is held back until its end comes; a longer line is written in pieces.
 const PIECE: usize = 4_096;
 
-/// Behind AUTH these names are shown; any other word there may be a password in the wrong place.
-const SHOWN: [Mechanism; 11] = [
-    Mechanism::PLAIN,
-    Mechanism::LOGIN,
-    Mechanism::CRAM_MD5,
-    Mechanism::SCRAM_SHA_1,
-    Mechanism::SCRAM_SHA_1_PLUS,
-    Mechanism::SCRAM_SHA_256,
-    Mechanism::SCRAM_SHA_256_PLUS,
-    Mechanism::XOAUTH2,
-    Mechanism::OAUTHBEARER,
-    Mechanism::EXTERNAL,
-    Mechanism::ANONYMOUS,
-];
+/// A line's memory is kept for the next one up to here, so that the usual ones cost no allocation.
+const KEPT: usize = 256;
 
 /// Writes down what one connection's peers send, in clear text, to anything that takes text.
 ///
@@ -113,7 +101,11 @@ impl<W: Write> Transcript<W> {
 
     /// The client sent `octets`; lines may be cut anywhere.
     pub fn received(&mut self, mut octets: &[u8]) {
-        while !octets.is_empty() {
+        loop {
+            octets = self.leave_out(octets);
+            if octets.is_empty() {
+                return;
+            }
             let room = match self.state {
                 State::Chunk(left) => usize::try_from(left).unwrap_or(usize::MAX),
                 _ => usize::MAX,
@@ -172,6 +164,32 @@ impl<W: Write> Transcript<W> {
     /// What was written so far goes here.
     pub const fn sink(&self) -> &W {
         &self.sink
+    }
+
+    /// Counts what begins `octets` and is surely content, where that is not written, and gives the rest back: a line
+    /// that may end it, the beginning of one, the last octet of a chunk.
+    fn leave_out<'o>(&mut self, octets: &'o [u8]) -> &'o [u8] {
+        let is_between_lines = self.client.octets.is_empty() && self.client.goes_on.is_none();
+        let (Some(count), true) = (&mut self.left_out, is_between_lines) else { return octets };
+        let end = match &mut self.state {
+            State::Content if octets.first() != Some(&b'.') => {
+                let end = memchr::memmem::find(octets, b"\n.").or_else(|| memchr::memrchr(b'\n', octets));
+                end.map_or(0, |end| end + 1)
+            }
+            State::Chunk(left) => {
+                let most = usize::try_from(left.saturating_sub(1)).unwrap_or(usize::MAX);
+                let end = octets.len().min(most);
+                *left = left.saturating_sub(end as u64);
+                end
+            }
+            _ => 0,
+        };
+        let (content, rest) = octets.split_at(end);
+        *count = count.saturating_add(end as u64);
+        if content.last() == Some(&b'\n') {
+            self.client.after_bare = !content.ends_with(b"\r\n");
+        }
+        rest
     }
 
     /// Takes note of `taken` octets of the client's that were added to its line.
@@ -256,19 +274,29 @@ impl<W: Write> Transcript<W> {
     /// Writes the line, or a piece of it, of one side.
     fn write(&mut self, who: char, secret: bool) {
         let side = if who == 'C' { &mut self.client } else { &mut self.server };
-        let octets = core::mem::take(&mut side.octets);
+        let mut octets = core::mem::take(&mut side.octets);
         let ended = octets.last() == Some(&b'\n');
         let goes_on = side.goes_on.is_some();
         side.goes_on = (!ended).then_some(secret);
         side.after_bare = ended && !octets.ends_with(b"\r\n");
-        let (mark, text) = match octets.strip_suffix(b"\r\n") {
-            Some(text) => (':', text),
-            None => ('!', &octets[..]),
+        let (is_line, text) = match octets.strip_suffix(b"\r\n") {
+            Some(text) => (true, text),
+            None => (false, &octets[..]),
         };
-        if !secret || self.secrets {
-            self.put(format_args!("{who}{mark} {}\n", Escaped(text)));
-        } else {
-            self.put(format_args!("{who}{mark} {}\n", Redacted { text, goes_on }));
+        let mark = match (who, is_line) {
+            ('C', true) => "C: ",
+            ('C', false) => "C! ",
+            (_, true) => "S: ",
+            (_, false) => "S! ",
+        };
+        if !self.broken {
+            let shown = !secret || self.secrets;
+            self.broken = write_line(&mut self.sink, mark, text, shown, goes_on).is_err();
+        }
+        if octets.capacity() <= KEPT {
+            octets.clear();
+            let side = if who == 'C' { &mut self.client } else { &mut self.server };
+            side.octets = octets;
         }
     }
 
@@ -308,72 +336,12 @@ impl Line {
     }
 }
 
-fn is_auth(line: &[u8]) -> bool {
-    let line = line.trim_ascii_start();
-    line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"))
-}
-
 /// The octets that follow a BDAT line.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let mut words = line.split(|octet| octet.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let bdat = words.next().is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
     let size = words.next().and_then(|size| core::str::from_utf8(size).ok()?.parse().ok());
     size.filter(|size| bdat && *size > 0)
-}
-
-/// Octets as a transcript has them.
-struct Escaped<'a>(&'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = self.0;
-        loop {
-            let plain = left.iter().take_while(|octet| matches!(octet, b' '..=b'[' | b']'..=b'~')).count();
-            let (run, rest) = left.split_at(plain);
-            // INVARIANT: it is ASCII. Runs, not octets: a sink may do much for each call.
-            f.write_str(core::str::from_utf8(run).unwrap_or_default())?;
-            let Some((&octet, rest)) = rest.split_first() else { return Ok(()) };
-            match octet {
-                b'\r' => f.write_str("\\r")?,
-                b'\n' => f.write_str("\\n")?,
-                b'\t' => f.write_str("\\t")?,
-                b'\\' => f.write_str("\\\\")?,
-                _ => write!(f, "\\x{octet:02x}")?,
-            }
-            left = rest;
-        }
-    }
-}
-
-/// A secret line, or the AUTH line that begins an exchange.
-struct Redacted<'a> {
-    text: &'a [u8],
-    goes_on: bool,
-}
-
-impl fmt::Display for Redacted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = self.text;
-        if !self.goes_on && left == b"*" {
-            return f.write_str("*");
-        }
-        if !self.goes_on && is_auth(left) {
-            let (words, rest) = auth_words(left);
-            write!(f, "{}", Escaped(words))?;
-            left = rest;
-        }
-        if left.is_empty() { Ok(()) } else { write!(f, "<redacted {} octets>", left.len()) }
-    }
-}
-
-/// Parts an AUTH line behind its mechanism, if it is one we know, else behind AUTH.
-fn auth_words(line: &[u8]) -> (&[u8], &[u8]) {
-    let verb = line.len() - line.trim_ascii_start().len() + 4;
-    let blank = |from: usize| line[from..].len() - line[from..].trim_ascii_start().len();
-    let name = verb + blank(verb);
-    let end = line[name..].iter().position(u8::is_ascii_whitespace).map_or(line.len(), |at| name + at);
-    let shown = name > verb && Mechanism::parse(&line[name..end]).is_some_and(|name| SHOWN.contains(&name));
-    line.split_at(if shown { end + blank(end) } else { name })
 }
 
 #[cfg(test)]
@@ -448,6 +416,12 @@ mod tests {
     fn content_may_be_left_out_and_is_counted_however_it_is_cut() {
         let rows: &[(&[u8], &str, &str)] = &[
             (b"a\r\n\n.\r\nb\r\n.\r\nNOOP\r\n", "-- content, 13 octets\nC: NOOP\n", "to the dot"),
+            (
+                b"\n.\r\n..\r\n.a\r\n.\r\nNOOP\r\n",
+                "-- content, 15 octets\nC: NOOP\n",
+                "dots that end nothing",
+            ),
+            (b"a\n.\n.\r\n\r\n.\r\nNOOP\r\n", "-- content, 12 octets\nC: NOOP\n", "bare LF"),
             (b"a\r\nb", "-- content, 4 octets\n", "broken off"),
             (b".\r\n", "-- content, 3 octets\n", "none"),
         ];

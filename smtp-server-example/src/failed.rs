@@ -2,7 +2,6 @@
 //! without content, and no more than so many.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +15,10 @@ use crate::queue_id::QueueId;
 /// Lines that are kept of a session: its last message and what led to the end.
 const LINES: usize = 40;
 
-/// Octets of a line that are kept; with [`LINES`] of them a session takes 8 KiB at most.
+/// So many more wait until they are forgotten together, which costs less than one at a time.
+const SPARE: usize = 10;
+
+/// Octets of a line that are kept; with [`LINES`] and [`SPARE`] of them a session takes 10 KiB at most.
 const LINE_OCTETS: usize = 200;
 
 /// Sessions that are kept. Who looks, looks soon; what is older is in the log.
@@ -27,35 +29,48 @@ const IDS: usize = 20;
 
 /// The last lines of one connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct Tail(Arc<Mutex<Last>>);
+
+/// They are one text: each session writes some, and few are ever looked at.
+#[derive(Debug, Default)]
+struct Last {
+    text: String,
+    lines: usize,
+}
+
+impl Last {
+    fn push(&mut self, line: &str) {
+        // A transcript is ASCII.
+        self.text.push_str(line.get(..LINE_OCTETS).unwrap_or(line));
+        self.text.push('\n');
+        self.lines += 1;
+        if self.lines == LINES + SPARE {
+            self.text.drain(..self.forgotten());
+            self.lines = LINES;
+        }
+    }
+
+    /// Octets of the lines that are too old.
+    fn forgotten(&self) -> usize {
+        let old = self.lines.saturating_sub(LINES);
+        self.text.split_inclusive('\n').take(old).map(str::len).sum()
+    }
+}
 
 impl Tail {
-    fn lines(&self) -> MutexGuard<'_, VecDeque<String>> {
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A transcript that ends here. No content, and nothing of an AUTH exchange.
     pub(crate) fn transcript(&self) -> Transcript<Lines<impl FnMut(&str) + Send + Sync + use<>>> {
         let tail = self.clone();
-        let push = move |line: &str| {
-            let mut lines = tail.lines();
-            // Its memory is used again, as there are many lines and few are ever looked at.
-            let mut kept = if lines.len() < LINES { None } else { lines.pop_front() }.unwrap_or_default();
-            kept.clear();
-            // A transcript is ASCII.
-            kept.push_str(line.get(..LINE_OCTETS).unwrap_or(line));
-            lines.push_back(kept);
-        };
-        Transcript::new(Lines::new(push)).without_content()
+        Transcript::new(Lines::new(move |line: &str| tail.last().push(line))).without_content()
     }
 
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        for line in self.lines().iter() {
-            // INVARIANT: writing to a String does not fail.
-            let _ = writeln!(text, "{line}");
-        }
-        text
+        let last = self.last();
+        last.text.get(last.forgotten()..).unwrap_or_default().to_owned()
     }
 }
 

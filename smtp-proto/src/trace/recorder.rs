@@ -30,13 +30,15 @@ impl<F: FnMut(&str)> Lines<F> {
 
 impl<F: FnMut(&str)> Write for Lines<F> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for piece in text.split_inclusive('\n') {
-            self.line.push_str(piece.trim_end_matches('\n'));
-            if piece.ends_with('\n') {
-                (self.hand_on)(&self.line);
-                self.line.clear();
-            }
+        let mut left = text;
+        while let Some(end) = memchr::memchr(b'\n', left.as_bytes()) {
+            let (piece, rest) = left.split_at(end);
+            self.line.push_str(piece);
+            (self.hand_on)(&self.line);
+            self.line.clear();
+            left = rest.strip_prefix('\n').unwrap_or_default();
         }
+        self.line.push_str(left);
         Ok(())
     }
 }
