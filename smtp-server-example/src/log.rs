@@ -14,6 +14,9 @@ use jiff::ZonedDateTime;
 /// Lines that wait for a slow reader. Further ones are dropped and counted: mail is worth more than its log.
 const WAITING: usize = 10_000;
 
+/// Octets of lines that are written at once, about.
+const AT_ONCE: usize = 16 * 1024;
+
 /// Takes lines from anywhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
@@ -61,9 +64,18 @@ impl Writer {
 }
 
 fn write(mut out: impl Write, waiting: &Receiver<String>, dropped: &AtomicU64) {
-    while let Ok(line) = waiting.recv() {
+    let mut lines = String::new();
+    while let Ok(first) = waiting.recv() {
+        lines.clear();
+        lines.push_str(&first);
+        // What came meanwhile goes with it: on a busy server a call for each line costs more than the line.
+        while lines.len() < AT_ONCE
+            && let Ok(line) = waiting.try_recv()
+        {
+            lines.push_str(&line);
+        }
         // With standard output closed there is nobody to tell.
-        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let _ = writeln!(out, "log lines lost, as nobody read them in time: {lost}");
@@ -191,8 +203,8 @@ mod tests {
         let (go, stalled) = sync_channel(0);
         let page = Page::default();
         let (log, writer) = Log::start(Stalled(stalled, page.clone())).unwrap();
-        // One line may be with the writer already, the channel holds WAITING more.
-        for n in 0..WAITING + 5 {
+        // Some lines may be with the writer already, the channel holds WAITING more.
+        for n in 0..WAITING + AT_ONCE {
             log.text(format!("{n}"));
         }
         drop((go, log));

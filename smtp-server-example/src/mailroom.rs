@@ -179,7 +179,8 @@ fn mailboxes(
     let lmtp = ClientConfig::lmtp(host)
         .map_err(|error| Failure::new(Kind::Config, format!("`hostname`: {host}: {error}")))?;
     let (spool, most) = (&opened.spool, people.config().queue.deliveries_per_destination);
-    let local = Local::new(store, Arc::clone(people), spool.clone());
+    let local = Local::new(store, Arc::clone(people), spool.clone())
+        .map_err(|error| Failure::new(Kind::System, format!("can't start a thread: {error}")))?;
     let lmtp = Lmtp::new(lmtp, Arc::clone(people), spool.clone(), most);
     Ok(Mailboxes::new(Arc::clone(people), local, lmtp))
 }

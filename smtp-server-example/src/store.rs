@@ -9,14 +9,16 @@ mod maildir;
 #[cfg(test)]
 pub(crate) mod simulated;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 #[cfg(test)]
-pub(crate) use self::conformance::user as test_user;
+pub(crate) use self::conformance::{commit as test_commit, user as test_user};
 pub(crate) use self::disk::{Disk, RealDisk};
 pub(crate) use self::maildir::Maildirs;
 use crate::directory::User;
@@ -46,18 +48,64 @@ pub(crate) enum Before {
 
 /// A place for mail.
 pub(crate) trait Store: Send + Sync + 'static {
-    /// Begins to take a message. Nothing can be seen of it in any mailbox before [`Incoming::commit`].
+    /// Begins to take a message. Nothing can be seen of it in any mailbox before [`commit_all`].
     fn begin(&self, delivery: &Delivery) -> io::Result<Box<dyn Incoming>>;
+
+    /// Returns when the names in a folder are durable.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }
 
-/// A message that is being taken. Dropped without [`commit`](Self::commit), it leaves nothing behind.
+/// A message that is being taken, step by step. Dropped before its [`receipt`](Self::receipt), it leaves nothing behind,
+/// but for where an earlier try had put it.
 pub(crate) trait Incoming: Send {
     /// Takes more octets, in wire form: lines end with CR LF. They may be cut anywhere.
     fn write(&mut self, octets: &[u8]) -> io::Result<()>;
 
-    /// Makes the message durable in the mailbox of every recipient, then returns. After an error it is in none, but
-    /// for where an earlier try had put it. No mailbox gets it twice.
-    fn commit(self: Box<Self>) -> io::Result<Receipt>;
+    /// No more octets come. The disk may begin to make them durable.
+    fn end(&mut self) -> io::Result<()>;
+
+    /// Returns when the octets are durable, for every recipient.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Lets readers see the message. It is delivered once the names in all these folders are durable.
+    fn show(&mut self) -> io::Result<Vec<PathBuf>>;
+
+    /// It is delivered.
+    fn receipt(self: Box<Self>) -> Receipt;
+}
+
+/// Makes messages durable in the mailbox of every recipient, then returns. A message for which that failed is in none, but
+/// for where an earlier try had put it; the others are delivered all the same. No mailbox gets one twice.
+///
+/// All are written before the first is waited for, and each folder is synced once: what a disk does for one message alone
+/// takes as long as for all of these.
+pub(crate) fn commit_all(
+    store: &dyn Store,
+    mut messages: Vec<Box<dyn Incoming>>,
+) -> Vec<io::Result<Receipt>> {
+    let mut results: Vec<_> = messages.iter_mut().map(|message| message.end()).collect();
+    let mut go_on = |step: &mut dyn FnMut(usize, &mut dyn Incoming) -> io::Result<()>| {
+        for (at, (message, result)) in messages.iter_mut().zip(&mut results).enumerate() {
+            if result.is_ok() {
+                *result = step(at, &mut **message);
+            }
+        }
+    };
+    go_on(&mut |_, message| message.sync());
+    let mut folders: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+    go_on(&mut |at, message| {
+        message.show()?.into_iter().for_each(|folder| folders.entry(folder).or_default().push(at));
+        Ok(())
+    });
+    for (folder, whose) in folders {
+        if let Err(error) = store.sync_folder(&folder) {
+            for at in whose {
+                results[at] = Err(io::Error::new(error.kind(), error.to_string()));
+            }
+        }
+    }
+    let receipt = |(message, result): (Box<dyn Incoming>, io::Result<()>)| result.map(|()| message.receipt());
+    messages.into_iter().zip(results).map(receipt).collect()
 }
 
 /// Where a message went, for the log.

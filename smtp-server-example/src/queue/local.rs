@@ -2,27 +2,54 @@
 
 use std::future::Future;
 use std::io::{self, Read};
+use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Instant;
+
+use tokio::sync::oneshot;
 
 use super::content::{FinalContent, SLICE};
 use super::home::{Home, Homes};
 use super::loops;
-use super::model::{Job, Rcpt};
-use super::spool::{Spool, is_corrupt};
+use super::model::{Job, Rcpt, RcptId};
+use super::spool::{IN_ROW, Spool, is_corrupt};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use crate::directory::User;
-use crate::store::{Before, Delivery, Disk, Receipt, Store};
+use crate::store::{Before, Delivery, Disk, Incoming, Store, commit_all};
+
+/// Messages that are written one after the other and then waited for together. Each holds a descriptor until then.
+const AT_ONCE: usize = 64;
+
+/// Octets of a message that others wait for. A larger one is delivered by itself.
+const SMALL: u64 = IN_ROW as u64;
 
 /// Puts mail into a [`Store`].
+///
+/// A thread takes all small mail that waits, and what comes while it waits for the disk is the next lot: as the writer
+/// of the queue does it, and with what the disk is asked for shared by all of a lot.
 pub(crate) struct Local<D, H> {
+    hand: Hand<D, H>,
+    letters: Sender<Letter>,
+}
+
+/// A job for the thread.
+struct Letter {
+    job: Arc<Job>,
+    done: oneshot::Sender<Report>,
+}
+
+/// What it takes to deliver.
+struct Hand<D, H> {
     store: Arc<dyn Store>,
     homes: Arc<H>,
     spool: Spool<D>,
 }
 
-impl<D, H> Clone for Local<D, H> {
+impl<D, H> Clone for Hand<D, H> {
     fn clone(&self) -> Self {
         let (store, homes) = (Arc::clone(&self.store), Arc::clone(&self.homes));
         Self { store, homes, spool: self.spool.clone() }
@@ -30,28 +57,52 @@ impl<D, H> Clone for Local<D, H> {
 }
 
 impl<D: Disk, H: Homes> Local<D, H> {
-    pub(crate) fn new(store: Arc<dyn Store>, homes: Arc<H>, spool: Spool<D>) -> Self {
-        Self { store, homes, spool }
+    /// Starts the thread, which ends with this.
+    pub(crate) fn new(store: Arc<dyn Store>, homes: Arc<H>, spool: Spool<D>) -> io::Result<Self> {
+        let hand = Hand { store, homes, spool };
+        let (letters, waiting) = channel();
+        let worker = hand.clone();
+        thread::Builder::new().name("mailboxes".to_owned()).spawn(move || worker.work(&waiting))?;
+        Ok(Self { hand, letters })
+    }
+}
+
+impl<D: Disk, H: Homes> Hand<D, H> {
+    fn work(&self, waiting: &Receiver<Letter>) {
+        while let Ok(first) = waiting.recv() {
+            let lot: Vec<_> = iter::once(first).chain(waiting.try_iter().take(AT_ONCE - 1)).collect();
+            let jobs: Vec<_> = lot.iter().map(|letter| &*letter.job).collect();
+            // Whose job it was is not known then. Each is tried again by itself.
+            let Ok(reports) = catch_unwind(AssertUnwindSafe(|| self.deliver_all(&jobs))) else { continue };
+            for (letter, report) in lot.into_iter().zip(reports) {
+                // Whoever waited may have given up.
+                let _ = letter.done.send(report);
+            }
+        }
     }
 
     /// Delivers to each recipient by itself: what fails for one does not keep it from the others. Blocks.
-    fn deliver_all(&self, job: &Job) -> Report {
-        let mut report = Report { reach: Reach::Reached, phase: Some("mailbox".into()), ..Report::default() };
-        let (mut places, began) = (Vec::new(), Instant::now());
-        for rcpt in &job.rcpts {
-            let outcome = match self.deliver_one(job, rcpt) {
-                Ok(Ok(receipt)) => {
-                    places.extend(receipt.places);
-                    Outcome::Delivered("delivered to the mailbox".into())
+    fn deliver_all(&self, jobs: &[&Job]) -> Vec<Report> {
+        let began = Instant::now();
+        let mut lot = Lot { store: &*self.store, reports: Vec::new(), open: Vec::new() };
+        for (at, job) in jobs.iter().enumerate() {
+            lot.reports.push(Report {
+                reach: Reach::Reached,
+                phase: Some("mailbox".into()),
+                ..Report::default()
+            });
+            for rcpt in &job.rcpts {
+                match self.begin_one(job, rcpt) {
+                    Ok(Ok(message)) => lot.add(at, rcpt.id, message),
+                    Ok(Err(said)) => lot.reports[at].outcomes.push((rcpt.id, Outcome::Refused(said))),
+                    Err(error) => lot.reports[at].outcomes.push((rcpt.id, failed(&error))),
                 }
-                Ok(Err(said)) => Outcome::Refused(said),
-                Err(error) => failed(&error),
-            };
-            report.outcomes.push((rcpt.id, outcome));
+            }
         }
-        report.delays.data = Some(began.elapsed());
-        report.transcript = (!places.is_empty()).then(|| places.join(" "));
-        report
+        lot.commit();
+        let mut reports = lot.reports;
+        reports.iter_mut().for_each(|report| report.delays.data = Some(began.elapsed()));
+        reports
     }
 
     /// Whose mailboxes a recipient means, of those that we write to.
@@ -60,13 +111,14 @@ impl<D: Disk, H: Homes> Local<D, H> {
         homes.filter_map(|home| if let Home::Maildir(user) = home { Some(user) } else { None }).collect()
     }
 
-    fn deliver_one(&self, job: &Job, rcpt: &Rcpt) -> io::Result<Result<Receipt, Said>> {
+    /// Writes a message for one recipient.
+    fn begin_one(&self, job: &Job, rcpt: &Rcpt) -> io::Result<Result<Box<dyn Incoming>, Said>> {
         let to = self.users(rcpt);
         if to.is_empty() {
             return Ok(Err(Said::ours((5, 1, 1), "550 5.1.1 No such user here")));
         }
         let mut body = self.spool.read(&job.body)?;
-        let mut slice = vec![0; SLICE];
+        let mut slice = vec![0; SLICE.min(usize::try_from(job.body.octets).unwrap_or(SLICE)).max(1)];
         let mut filled = fill(&mut body, &mut slice)?;
         if loops::was_delivered_to(&slice[..filled], &rcpt.address) {
             return Ok(Err(loops::delivered_before()));
@@ -95,7 +147,47 @@ impl<D: Disk, H: Homes> Local<D, H> {
         kept.clear();
         content.finish(&mut kept);
         incoming.write(&kept)?;
-        incoming.commit().map(Ok)
+        Ok(Ok(incoming))
+    }
+}
+
+/// Messages that are waited for together.
+struct Lot<'s> {
+    store: &'s dyn Store,
+    /// One for each job.
+    reports: Vec<Report>,
+    /// What is written, with the place of its job, and for whom it is.
+    open: Vec<(usize, RcptId, Box<dyn Incoming>)>,
+}
+
+impl Lot<'_> {
+    fn add(&mut self, job: usize, rcpt: RcptId, message: Box<dyn Incoming>) {
+        self.open.push((job, rcpt, message));
+        if self.open.len() == AT_ONCE {
+            self.commit();
+        }
+    }
+
+    fn commit(&mut self) {
+        let (whose, messages): (Vec<_>, Vec<_>) =
+            self.open.drain(..).map(|(job, rcpt, message)| ((job, rcpt), message)).unzip();
+        for ((job, rcpt), result) in whose.into_iter().zip(commit_all(self.store, messages)) {
+            let report = &mut self.reports[job];
+            let outcome = match result {
+                Ok(receipt) => {
+                    let places = report.transcript.get_or_insert_default();
+                    for place in receipt.places {
+                        if !places.is_empty() {
+                            places.push(' ');
+                        }
+                        places.push_str(&place);
+                    }
+                    Outcome::Delivered("delivered to the mailbox".into())
+                }
+                Err(error) => failed(&error),
+            };
+            report.outcomes.push((rcpt, outcome));
+        }
     }
 }
 
@@ -123,14 +215,21 @@ fn failed(error: &io::Error) -> Outcome {
 
 impl<D: Disk, H: Homes> Transport for Local<D, H> {
     fn deliver(&self, job: Arc<Job>) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
-        let this = self.clone();
         Box::pin(async move {
-            let blocking = tokio::task::spawn_blocking(move || this.deliver_all(&job));
-            match blocking.await {
-                Ok(report) => report,
+            // With whom it broke before, nobody else shall be.
+            if job.crashes == 0 && job.body.octets <= SMALL {
+                let (done, report) = oneshot::channel();
+                // Without the thread nobody answers.
+                let _ = self.letters.send(Letter { job, done });
                 // As if it had panicked here: whoever called counts it.
+                return report.await.unwrap_or_else(|_| resume_unwind(Box::new("a delivery of its lot")));
+            }
+            let hand = self.hand.clone();
+            let alone = move || hand.deliver_all(&[&job]).pop().unwrap_or_default();
+            match tokio::task::spawn_blocking(alone).await {
+                Ok(report) => report,
                 Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Ok(panic) => resume_unwind(panic),
                     Err(_) => Report { reach: Reach::Unasked, ..Report::default() },
                 },
             }

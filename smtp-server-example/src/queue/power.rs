@@ -12,8 +12,8 @@ use super::model::{Body, Place};
 use super::spool::{IN_ROW, Spool};
 use crate::queue_id::QueueIds;
 use crate::store::simulated::SimulatedDisk;
-use crate::store::test_user as user;
 use crate::store::{Before, Delivery, Maildirs, Store as _};
+use crate::store::{test_commit as commit, test_user as user};
 
 const USERS: [&str; 2] = ["alice", "bob"];
 
@@ -82,7 +82,8 @@ impl World {
     /// Delivers a message to the mailboxes, commits that, and takes its file away.
     fn deliver(&mut self, at: usize) -> io::Result<()> {
         let Some(row) = self.rows.get(at).filter(|row| !row.done) else { return Ok(()) };
-        let mut incoming = self.maildirs().begin(&row.delivery)?;
+        let maildirs = self.maildirs();
+        let mut incoming = maildirs.begin(&row.delivery)?;
         let (mut body, mut slice) = (self.spool().read(&row.body)?, vec![0; 10_000]);
         loop {
             match body.read(&mut slice)? {
@@ -90,7 +91,7 @@ impl World {
                 count => incoming.write(&slice[..count])?,
             }
         }
-        incoming.commit()?;
+        commit(&maildirs, incoming)?;
         if self.disk.is_dead() {
             return Err(io::Error::other("no power"));
         }

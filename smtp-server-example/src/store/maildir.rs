@@ -9,6 +9,9 @@ use crate::directory::User;
 /// The three folders of a Maildir.
 const FOLDERS: [&str; 3] = ["tmp", "new", "cur"];
 
+/// Octets of a message that are written at once.
+const GATHERED: usize = 64 * 1024;
+
 /// A Maildir for each user, below one folder.
 ///
 /// A message is written to `tmp/`, made durable, and then linked into `new/`; only what is complete is ever seen
@@ -87,6 +90,10 @@ impl<D: Disk> Store for Maildirs<D> {
         }
         Ok(Box::new(draft))
     }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.disk.sync_folder(folder)
+    }
 }
 
 /// One recipient's copy and how far it is.
@@ -127,44 +134,16 @@ impl<D: Disk> Draft<D> {
         Ok(file)
     }
 
+    /// Writes what is gathered.
     fn write_stored(&mut self) -> io::Result<()> {
         match &mut self.file {
-            Some(file) => file.write_all(&self.scratch),
+            Some(file) => file.write_all(&self.scratch)?,
             // Everybody has it already.
-            None if self.copies.is_empty() => Ok(()),
-            None => Err(io::Error::other("the draft was closed")),
+            None if self.copies.is_empty() => {}
+            None => return Err(io::Error::other("the draft was closed")),
         }
-    }
-
-    /// All that can fail for want of room or rights comes before the first link, so that as good as nothing can
-    /// fail once a copy can be seen.
-    fn deliver(&mut self) -> io::Result<()> {
         self.scratch.clear();
-        self.line_ends.finish(&mut self.scratch);
-        self.write_stored()?;
-        if let Some(file) = self.file.take() {
-            self.disk.sync(&file)?;
-        }
-        if let Some((first, others)) = self.copies.split_first_mut() {
-            let original = first.path("tmp");
-            for copy in others {
-                let file =
-                    with_folders(&*self.disk, &copy.mailbox, |disk| disk.copy(&original, &copy.path("tmp")))?;
-                copy.in_tmp = true;
-                self.disk.sync(&file)?;
-            }
-        }
-        for copy in &mut self.copies {
-            match with_folders(&*self.disk, &copy.mailbox, |disk| {
-                disk.link(&copy.path("tmp"), &copy.path("new"))
-            }) {
-                Ok(()) => copy.in_new = true,
-                // An earlier try got so far, and perhaps not to the sync below.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.copies.iter().try_for_each(|copy| self.disk.sync_folder(&copy.mailbox.join("new")))
+        Ok(())
     }
 }
 
@@ -179,22 +158,60 @@ fn with_folders<D: Disk, T>(disk: &D, mailbox: &Path, action: impl Fn(&D) -> io:
     }
 }
 
+/// All that can fail for want of room or rights comes before the first link, so that as good as nothing can fail once a
+/// copy can be seen.
 impl<D: Disk> Incoming for Draft<D> {
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.scratch.clear();
         self.line_ends.convert(octets, &mut self.scratch);
-        self.write_stored()
+        if self.scratch.len() < GATHERED { Ok(()) } else { self.write_stored() }
     }
 
-    fn commit(mut self: Box<Self>) -> io::Result<Receipt> {
-        self.deliver()?;
+    fn end(&mut self) -> io::Result<()> {
+        self.line_ends.finish(&mut self.scratch);
+        self.write_stored()?;
+        if let Some(file) = &self.file {
+            self.disk.begin_sync(file);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            self.disk.sync(&file)?;
+        }
+        let Some((first, others)) = self.copies.split_first_mut() else { return Ok(()) };
+        let original = first.path("tmp");
+        for copy in others {
+            let file =
+                with_folders(&*self.disk, &copy.mailbox, |disk| disk.copy(&original, &copy.path("tmp")))?;
+            copy.in_tmp = true;
+            self.disk.sync(&file)?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self) -> io::Result<Vec<PathBuf>> {
+        for copy in &mut self.copies {
+            match with_folders(&*self.disk, &copy.mailbox, |disk| {
+                disk.link(&copy.path("tmp"), &copy.path("new"))
+            }) {
+                Ok(()) => copy.in_new = true,
+                // An earlier try got so far, and perhaps not to where its folder is synced.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.copies.iter().map(|copy| copy.mailbox.join("new")).collect())
+    }
+
+    fn receipt(mut self: Box<Self>) -> Receipt {
         let mut places = std::mem::take(&mut self.there);
         for copy in &mut self.copies {
             // Delivered: from here on nothing is taken back.
             copy.in_new = false;
             places.push(copy.path("new").display().to_string());
         }
-        Ok(Receipt { places })
+        Receipt { places }
     }
 }
 
@@ -259,8 +276,8 @@ mod tests {
 
     use super::*;
     use crate::queue_id::QueueIds;
-    use crate::store::RealDisk;
-    use crate::store::conformance::{self, Bench, delivery, user};
+    use crate::store::conformance::{self, Bench, commit, delivery, user};
+    use crate::store::{RealDisk, commit_all};
 
     struct OnDisk<D: Disk> {
         folder: TempDir,
@@ -356,7 +373,7 @@ mod tests {
     fn deliver_to_two<D: Disk>(bench: &OnDisk<D>) -> io::Result<Receipt> {
         let mut incoming = bench.store.begin(&delivery(&QueueIds::new(), &[user("alice"), user("bob")]))?;
         incoming.write(b"A: 1\r\n\r\nwhole\r\n")?;
-        incoming.commit()
+        commit(&bench.store, incoming)
     }
 
     #[test]
@@ -384,6 +401,41 @@ mod tests {
             failures += 1;
         }
         assert!(failures > 12, "only {failures} operations: is the disk still asked?");
+    }
+
+    #[test]
+    fn of_messages_delivered_together_each_is_whole_or_not_there_as_its_result_says() {
+        let texts = ["first\n", "second\n", "third\n"];
+        let mut mixed = 0;
+        for failing in 0.. {
+            let bench = OnDisk::new(Faulty::new(move |call| call == failing));
+            let ids = QueueIds::new();
+            let begun = texts.map(|text| {
+                let mut incoming = bench.store.begin(&delivery(&ids, &[user("alice")]))?;
+                incoming.write(text.as_bytes()).map(|()| incoming)
+            });
+            let (texts, begun): (Vec<_>, Vec<_>) =
+                texts.into_iter().zip(begun).filter_map(|(text, begun)| Some((text, begun.ok()?))).unzip();
+            let results = commit_all(&bench.store, begun);
+            let mut want: Vec<_> = texts
+                .iter()
+                .zip(&results)
+                .filter(|(_, result)| result.is_ok())
+                .map(|(text, _)| *text)
+                .collect();
+            let found =
+                bench.delivered(&user("alice")).into_iter().map(|mail| String::from_utf8(mail).unwrap());
+            let mut found: Vec<_> = found.collect();
+            want.sort_unstable();
+            found.sort();
+            assert_eq!(found, want, "operation {failing}");
+            mixed += usize::from((1..3).contains(&want.len()));
+            if bench.store.disk.calls.load(Ordering::SeqCst) <= failing {
+                assert_eq!(want.len(), 3);
+                break;
+            }
+        }
+        assert!(mixed > 6, "only {mixed} operations failed for one message alone");
     }
 
     #[test]
@@ -451,11 +503,17 @@ mod tests {
         bench.store.prepare(&[user("alice"), user("bob")]).unwrap();
         bench.store.disk.0.lock().unwrap().clear();
         deliver_to_two(&bench).unwrap();
-        let notes = bench.store.disk.0.lock().unwrap();
+        let noted = || std::mem::take(&mut *bench.store.disk.0.lock().unwrap()).join(", ");
         assert_eq!(
-            notes.join(", "),
+            noted(),
             "sync tmp/file, sync tmp/file, link new/test, link new/test, sync alice/new, sync bob/new"
         );
+        let ids = QueueIds::new();
+        let begin = |name| bench.store.begin(&delivery(&ids, &[user(name)])).unwrap();
+        let together = commit_all(&bench.store, ["alice", "bob", "alice"].map(begin).into());
+        assert!(together.iter().all(Result::is_ok));
+        let (syncs, links) = (["sync tmp/file"; 3].join(", "), ["link new/test"; 3].join(", "));
+        assert_eq!(noted(), format!("{syncs}, {links}, sync alice/new, sync bob/new"), "each folder once");
     }
 
     #[test]
@@ -487,7 +545,7 @@ mod tests {
         let store = |text: &[u8]| {
             let mut incoming = bench.store.begin(&same)?;
             incoming.write(text)?;
-            incoming.commit()
+            commit(&bench.store, incoming)
         };
         store(b"first").unwrap();
         store(b"second").unwrap();
@@ -503,7 +561,7 @@ mod tests {
         let store = || {
             let mut incoming = bench.store.begin(&again)?;
             incoming.write(b"text")?;
-            incoming.commit()
+            commit(&bench.store, incoming)
         };
         store().unwrap();
         let new = bench.names(&user("alice"), "new").remove(0);
@@ -522,7 +580,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let store = Maildirs::new(RealDisk, folder.path(), "a/b:c");
         let delivery = delivery(&QueueIds::new(), &[user("alice"), user("bob")]);
-        let receipt = store.begin(&delivery).unwrap().commit().unwrap();
+        let receipt = commit(&store, store.begin(&delivery).unwrap()).unwrap();
         let names: HashSet<_> =
             receipt.places.iter().map(|place| place.rsplit('/').next().unwrap().to_owned()).collect();
         let seconds = delivery.arrived.as_second();
