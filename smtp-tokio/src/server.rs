@@ -404,12 +404,56 @@ async fn wait_out(error: io::Error) -> io::Result<()> {
     observe::accept_failed(&error);
     // EMFILE, ENFILE, ENOBUFS, ENOMEM: others will end and free some.
     let exhausted = matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12));
-    let theirs = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    );
     if exhausted {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
-    if exhausted || theirs { Ok(()) } else { Err(error) }
+    if exhausted || is_theirs(&error) { Ok(()) } else { Err(error) }
+}
+
+/// Whether an error is that of a connection that was waiting, which is gone with it: Linux hands on what its network or a
+/// firewall says of it (accept(2)).
+fn is_theirs(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+        PermissionDenied, TimedOut,
+    };
+    let named = matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+            | TimedOut
+    );
+    // EPROTO, ENOPROTOOPT, ENONET, EHOSTDOWN have no names.
+    named || matches!(error.raw_os_error(), Some(71 | 92 | 64 | 112))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_connection_that_waited_does_not_end_the_listener() {
+        for (number, theirs, why) in [
+            (103, true, "ECONNABORTED: it went away"),
+            (4, true, "EINTR: nothing happened"),
+            (71, true, "EPROTO: its network said so"),
+            (92, true, "ENOPROTOOPT: likewise"),
+            (64, true, "ENONET: likewise"),
+            (112, true, "EHOSTDOWN: likewise"),
+            (100, true, "ENETDOWN: likewise"),
+            (101, true, "ENETUNREACH: likewise"),
+            (113, true, "EHOSTUNREACH: likewise"),
+            (110, true, "ETIMEDOUT: likewise"),
+            (1, true, "EPERM: a firewall said so"),
+            (9, false, "EBADF: the listener is none"),
+            (22, false, "EINVAL: it does not listen"),
+        ] {
+            assert_eq!(is_theirs(&io::Error::from_raw_os_error(number)), theirs, "{why}");
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(super) struct InFlight {
 
 #[derive(Debug, Default)]
 struct State {
-    /// None where it could not be written: then crashes are not counted, and mail goes on.
+    /// None where it could not be written. Mail goes on; crashes are not counted until it can be, which is tried each time.
     file: Option<File>,
     /// With whether the final dot was sent.
     open: HashMap<DeliveryId, bool>,
@@ -95,15 +95,20 @@ impl InFlight {
 impl State {
     fn write(&mut self, line: fmt::Arguments<'_>, path: &Path) {
         let line = line.to_string();
-        let Some(file) = &mut self.file else { return };
-        if file.write_all(line.as_bytes()).is_err() {
+        if !self.append(&line) {
+            // The line may be cut, and so nothing is added to that file.
             self.file = None;
-            return;
+            self.shorten(path);
+            self.append(&line);
         }
-        self.octets += line.len() as u64;
         if self.octets > LONG {
             self.shorten(path);
         }
+    }
+
+    fn append(&mut self, line: &str) -> bool {
+        self.octets += line.len() as u64;
+        self.file.as_mut().is_some_and(|file| file.write_all(line.as_bytes()).is_ok())
     }
 
     /// Writes what is open to a new file, which takes the old one's place as a whole.

@@ -1,5 +1,6 @@
 //! What a 250 to a message stands for, on a disk that works and on one that does not: strace watches, and makes faults up.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -125,8 +126,8 @@ pub(crate) fn once_each(server: &Server, replies: &[String]) {
     assert_eq!(found, [false, true], "one copy of each, after {replies:?}: {waits}");
 }
 
-/// strace's options for a fault at a thread's call of this number. Each thread counts for itself.
-pub(crate) fn fault(calls: &str, error: &str, number: usize) -> [String; 4] {
+/// strace's options for a fault at a thread's call of this number, or of several. Each thread counts for itself.
+pub(crate) fn fault(calls: &str, error: &str, number: impl Display) -> [String; 4] {
     let fault = format!("inject={calls}:error={error}:when={number}");
     ["-e".to_owned(), format!("trace={calls}"), "-e".to_owned(), fault]
 }

@@ -3,10 +3,17 @@
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
+use crate::catcher::{Catcher, Mood, Stage};
 use crate::durable::{fault, folder, meet, offer_both, once_each};
-use crate::harness::Server;
+use crate::harness::{Server, field};
+use crate::kills::server;
+use crate::neighbours::knot;
+use crate::outages::{ZONE, submit};
 use crate::pressure::Disk;
-use crate::strace::Trace;
+use crate::sending::alice;
+use crate::strace::{Call, Trace};
 
 /// There is always room for this many octets or files, when there is.
 const ENOUGH: &str = "size=64m,nr_inodes=10000";
@@ -143,4 +150,27 @@ fn the_queue_finds_no_room_at_some_writes_and_goes_on_without_a_loss() {
 fn whichever_write_of_the_queue_finds_no_room_nothing_is_lost_and_it_goes_on() {
     at_each_call(Some("queue"), "pwrite64,ftruncate", 1, 26);
     at_each_call(None, "linkat,mkdir", 1, 1);
+}
+
+#[test]
+fn what_was_at_its_dot_is_known_though_the_line_that_a_try_begins_found_no_room() {
+    let Some(dns) = knot(&[("t.example", ZONE)]) else { return };
+    let (folder, catcher) = (TempDir::new().unwrap(), Catcher::listen());
+    let mut server = server(folder.path(), &dns, catcher.address, "");
+    let mut alice = alice(&server);
+    let file = server.data.join(".queue/in-flight");
+    let mut options = Vec::from(fault("write", "ENOSPC", 1));
+    options.extend(["-P".to_owned(), file.to_str().unwrap().to_owned()]);
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let Some(trace) = Trace::attach(&server, folder.path(), None, &options) else { return };
+    catcher.become_(Mood::HangAt(Stage::Dot));
+    submit(&mut alice, "dot");
+    catcher.wait_for_one_that_hangs();
+    server.signal("KILL");
+    server.wait();
+    assert!(trace.end().iter().any(Call::is_injected), "is it still faulted?");
+    catcher.become_(Mood::Take);
+    let server = Server::again(folder.path());
+    let unknown = server.start.iter().find(|line| line.contains(" unknown id="));
+    assert!(unknown.is_some_and(|line| field(line, "via") == "t.example"), "{:?}", server.start);
 }

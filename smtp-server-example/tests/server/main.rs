@@ -12,6 +12,7 @@ mod crashes;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/daemon.rs"]
 mod daemon;
+mod descriptors;
 mod dns;
 #[allow(dead_code, reason = "not everything there is used here")]
 #[path = "../../../smtp-tokio/tests/peer_servers/dovecot.rs"]

@@ -13,15 +13,15 @@ use crate::postfix::Postfix;
 use crate::queue::queue;
 use crate::sending::alice;
 
-const ZONE: &str = "@ MX 10 mx\nmx A 127.0.0.2\n";
+pub(crate) const ZONE: &str = "@ MX 10 mx\nmx A 127.0.0.2\n";
 
 /// Submits a message with this subject for t.example.
-fn submit(client: &mut Client, subject: &str) {
+pub(crate) fn submit(client: &mut Client, subject: &str) {
     client.say_all(&["MAIL FROM:<alice@us.example>", "RCPT TO:<u@t.example>", "DATA"]);
     client.say_all(&[&format!("Message-ID: <{subject}@us.example>\r\nSubject: {subject}\r\n\r\nx\r\n.")]);
 }
 
-fn waiting(server: &Server) -> String {
+pub(crate) fn waiting(server: &Server) -> String {
     queue(&server.data, "list", &[])
 }
 

@@ -62,6 +62,13 @@ impl Trace {
         Self { lines, child: None }
     }
 
+    /// Lets go of a server that goes on without faults. What was seen of it.
+    pub(crate) fn detach(self) -> Vec<Call> {
+        let id = self.child.as_ref().expect("it was attached").id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        self.end()
+    }
+
     /// What was seen of a server that has ended.
     pub(crate) fn end(self) -> Vec<Call> {
         if let Some(mut child) = self.child {
