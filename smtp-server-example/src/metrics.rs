@@ -61,13 +61,23 @@ struct Counts {
     times: Histogram,
 }
 
-static COUNTS: LazyLock<Counts> = LazyLock::new(|| Counts {
-    sessions: Family::default(),
-    replies: Family::default(),
-    deliveries: Family::default(),
-    events: Family::default(),
-    commits: Histogram::new(COMMITS),
-    times: Histogram::new(TIMES),
+/// Events that an alert is about. They are counted from the start: of a figure that is not there before its first one,
+/// nobody sees that it grew.
+const WATCHED: [&str; 3] = ["failed", "not-stored", "stalled"];
+
+static COUNTS: LazyLock<Counts> = LazyLock::new(|| {
+    let counts = Counts {
+        sessions: Family::default(),
+        replies: Family::default(),
+        deliveries: Family::default(),
+        events: Family::default(),
+        commits: Histogram::new(COMMITS),
+        times: Histogram::new(TIMES),
+    };
+    for event in WATCHED {
+        drop(counts.events.get_or_create(&Happened { event: event.to_owned() }));
+    }
+    counts
 });
 
 /// Somebody connected.

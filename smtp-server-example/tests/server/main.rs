@@ -1,6 +1,7 @@
 //! The real binary, on a free port of the loopback interface, with a mail folder of its own.
 
 mod after_dot;
+mod alerts;
 mod backup;
 mod bad_input;
 mod blocklists;

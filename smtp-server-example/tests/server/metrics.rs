@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, Server, certificate, run};
 
-const SETTINGS: &str = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
+pub(crate) const SETTINGS: &str = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
     [metrics]\nlisten = \"127.0.0.1:0\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\nname = \"alice\"\n";
 
 /// An answer: its head and its body.
@@ -56,6 +56,9 @@ fn what_happened_is_counted_and_what_waits_is_told() {
         "smtp_deliveries_total{via=\"local\",outcome=\"deferred\"} 1",
         "smtp_delivery_time_seconds_count 1",
         "smtp_events_total{event=\"queued\"} 2",
+        "smtp_events_total{event=\"failed\"} 0",
+        "smtp_events_total{event=\"not-stored\"} 0",
+        "smtp_events_total{event=\"stalled\"} 0",
         "smtp_queue_up 1.0",
         "smtp_queue_deliveries{state=\"ready\"} 1.0",
         "smtp_queue_deliveries{state=\"hold\"} 0.0",

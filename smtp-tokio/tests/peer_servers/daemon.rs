@@ -18,8 +18,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
 
 /// Where `scripts/test peers` puts a program whose package can't be installed beside another one's.
-const BESIDE: [&str; 2] =
-    ["/usr/local/lib/smtp-test-peers/exim4/usr/sbin", "/usr/local/lib/smtp-test-peers/opensmtpd/usr/sbin"];
+const BESIDE: [&str; 3] = [
+    "/usr/local/lib/smtp-test-peers/exim4/usr/sbin",
+    "/usr/local/lib/smtp-test-peers/opensmtpd/usr/sbin",
+    "/usr/local/lib/smtp-test-peers/prometheus/usr/bin",
+];
 
 /// Counts what a process makes, so that names and ports of parallel tests differ.
 static MADE: AtomicU32 = AtomicU32::new(0);
