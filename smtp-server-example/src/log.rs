@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use jiff::ZonedDateTime;
 
@@ -81,6 +82,11 @@ fn write(mut out: impl Write, waiting: &Receiver<String>, dropped: &AtomicU64) {
             let _ = writeln!(out, "log lines lost, as nobody read them in time: {lost}");
         }
     }
+}
+
+/// A span as lines have it.
+pub(crate) fn seconds(span: Duration) -> String {
+    format!("{:.3}", span.as_secs_f64())
 }
 
 /// A line in the making: a name, then `key=value` pairs.

@@ -44,6 +44,8 @@ struct Said {
 struct Delivered {
     via: &'static str,
     outcome: &'static str,
+    class: &'static str,
+    enhanced: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -93,19 +95,34 @@ pub(crate) fn reply<'r>(kind: Kind, reply: Reply<'r>) -> Reply<'r> {
 
 /// Counts a reply whose text is the core's.
 pub(crate) fn code(kind: Kind, code: u16, enhanced: Option<EnhancedCode>) {
-    let class = match code {
+    let enhanced = enhanced.map(|enhanced| enhanced.to_string()).unwrap_or_default();
+    COUNTS.replies.get_or_create(&Said { listener: kind.word(), class: class(code), enhanced }).inc();
+}
+
+const fn class(code: u16) -> &'static str {
+    match code {
         200..300 => "2xx",
         300..400 => "3xx",
         400..500 => "4xx",
         _ => "5xx",
-    };
-    let enhanced = enhanced.map(|enhanced| enhanced.to_string()).unwrap_or_default();
-    COUNTS.replies.get_or_create(&Said { listener: kind.word(), class, enhanced }).inc();
+    }
 }
 
-/// What a try brought for a recipient.
-pub(crate) fn delivery(via: &'static str, outcome: &'static str) {
-    COUNTS.deliveries.get_or_create(&Delivered { via, outcome }).inc();
+/// What a try brought for a recipient, and what was said of it.
+pub(crate) fn delivery(via: &'static str, outcome: &'static str, reply: &str) {
+    let mut words = reply.split_ascii_whitespace();
+    let code = words.next().filter(|code| code.len() == 3).and_then(|code| code.parse().ok());
+    let enhanced =
+        code.and_then(|_| words.next()).filter(|code| is_known(code)).unwrap_or_default().to_owned();
+    let class = code.map(class).unwrap_or_default();
+    COUNTS.deliveries.get_or_create(&Delivered { via, outcome, class, enhanced }).inc();
+}
+
+/// Whether it is an enhanced code as the registry has them: other hosts may say what they like, and each makes a row.
+fn is_known(code: &str) -> bool {
+    let mut parts = code.split('.').map(|part| part.parse::<u8>().ok());
+    let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
+    matches!(parts, [Some(Some(2 | 4 | 5)), Some(Some(0..=7)), Some(Some(0..=99)), None])
 }
 
 /// A recipient's mail is where it should be, so long after it came.
@@ -148,4 +165,26 @@ fn registry() -> Registry {
         counts.times.clone(),
     );
     registry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_known;
+
+    #[test]
+    fn enhanced_codes_of_others_make_rows_only_where_they_can_be_some() {
+        for (code, want, why) in [
+            ("5.1.1", true, "no such user"),
+            ("4.7.25", true, "two digits"),
+            ("2.0.0", true, "accepted"),
+            ("5.1.999", false, "a thousand rows"),
+            ("5.200.1", false, "no subject"),
+            ("3.0.0", false, "no class"),
+            ("5.1", false, "not whole"),
+            ("5.1.1.1", false, "too much"),
+            ("No", false, "a word"),
+        ] {
+            assert_eq!(is_known(code), want, "{code}: {why}");
+        }
+    }
 }

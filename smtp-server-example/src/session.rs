@@ -21,7 +21,7 @@ use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
 use crate::held::Held;
 use crate::live::Live;
-use crate::log::Log;
+use crate::log::{Log, seconds};
 use crate::login::Login;
 use crate::metrics;
 use crate::people::{People, random_text};
@@ -343,7 +343,10 @@ impl Service {
             draft.intake.abandon().await;
             return Err(refusal.into());
         }
-        match scanned(&mut draft).await {
+        let began = Instant::now();
+        let verdict = scanned(&mut draft).await;
+        let scan = began.elapsed();
+        match verdict {
             Verdict::Take(marks) => draft.prefix.splice(..0, marks),
             Verdict::Refuse(refusal) => {
                 transaction.event(&self.log, "refused").field("id", id).field("why", &refusal);
@@ -357,8 +360,13 @@ impl Service {
         deliveries.iter_mut().for_each(|delivery| delivery.warn = Some(warn));
         let hold = transaction.user.as_ref().and_then(|user| Held::why(&self.people, user));
         let is_held = hold.is_some();
+        let began = Instant::now();
         let stored = draft.intake.store(self.queue.writer(), envelope, draft.prefix, deliveries, hold).await;
-        let event = |name| transaction.event(&self.log, name).field("id", id).field("octets", octets);
+        let commit = began.elapsed();
+        let event = |name| {
+            let event = transaction.event(&self.log, name).field("id", id).field("octets", octets);
+            event.field("scan", seconds(scan)).field("commit", seconds(commit))
+        };
         match stored {
             // Dropping the receipt withdraws it.
             Ok(_) if client.is_late() => {
@@ -386,7 +394,7 @@ impl Service {
                 Ok(format!("Ok: queued as {id}{more}"))
             }
             Err(error) => {
-                event("failed").field("error", &error);
+                event("failed").field("error", &error).maybe("hint", error.hint());
                 Err(error.reply().into())
             }
         }

@@ -18,13 +18,17 @@ use tokio::net::{UnixListener, UnixStream};
 use super::admin::{Request, answer_at_rest, asked, obeyed};
 use super::lock::Lock;
 use super::runner::Queue;
-use super::store::{Change, Order, StoreError, Trouble};
+use super::store::{Change, Order, StoreError, Trouble, Verb};
+use crate::queue_id::QueueId;
 
 /// Longest question. A filter is a few words.
 const QUESTION: u64 = 64 * 1024;
 
 /// How long a question may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Messages of an order that the log names: lines are dropped where more come than it can write.
+const NAMED: usize = 1_000;
 
 /// How long files are kept for who copies them, at most.
 const LONGEST_COPY: Duration = Duration::from_secs(6 * 3_600);
@@ -87,11 +91,25 @@ impl Queue {
         said
     }
 
+    /// A line for each message, before anything comes of it.
+    fn log_order(&self, verb: Verb, messages: &[QueueId]) {
+        for id in messages.iter().take(NAMED) {
+            self.log.event("ordered").field("id", id).field("verb", verb.word());
+        }
+        let more = messages.len().saturating_sub(NAMED);
+        if more > 0 {
+            self.log.event("ordered").field("verb", verb.word()).field("more", more);
+        }
+    }
+
     async fn answer(self, request: Request) -> Result<Value, StoreError> {
         let now = Timestamp::now();
         match request {
             Request::Order { verb, filter, dry } => {
                 let done = self.writer.make(Change::Order(Order { verb, filter, now, dry })).await?;
+                if !dry {
+                    self.log_order(verb, &done.effect().messages);
+                }
                 Ok(obeyed(done.effect()))
             }
             Request::Wait => {

@@ -29,7 +29,7 @@ use super::transport::{Outcome, Reach, Report, Said, Transport};
 use super::unconfirmed::Unconfirmed;
 use super::watchdog;
 use super::writer::{Writer, WriterThread};
-use crate::log::Log;
+use crate::log::{Log, seconds};
 use crate::metrics;
 use crate::queue_id::{QueueId, QueueIds};
 use crate::store::{Disk, RealDisk};
@@ -82,6 +82,7 @@ pub(crate) struct Queue {
     policy: Policy,
     in_flight: Arc<InFlight>,
     marks: UnboundedSender<Mark>,
+    pub(super) log: Log,
 }
 
 /// Somebody who waits until nothing is due and nothing is being tried.
@@ -170,6 +171,7 @@ impl Opened {
             policy: with.policy.clone(),
             in_flight: Arc::clone(&self.in_flight),
             marks,
+            log: with.log.clone(),
         };
         let schedule = Mutex::new(schedule);
         let shared = Arc::new(Shared {
@@ -437,7 +439,8 @@ impl Shared {
                     return;
                 }
                 Err(error) => {
-                    self.with.log.event("not-stored").field("id", job.envelope.id).field("error", &error);
+                    let event = self.with.log.event("not-stored").field("id", job.envelope.id);
+                    event.field("error", &error).maybe("hint", error.hint());
                     kept = kept || self.keep(&settlement).await;
                     let never = self.writer.health().trouble().is_some();
                     if never || matches!(error.kind, Trouble::Closed | Trouble::Wrong) {
@@ -477,7 +480,7 @@ impl Shared {
                 RcptState::Wait => "deferred",
                 other => other.word(),
             };
-            metrics::delivery(if job.route.is_local() { "local" } else { "remote" }, name);
+            metrics::delivery(if job.route.is_local() { "local" } else { "remote" }, name, &settled.reply);
             if settled.state == RcptState::Accepted && !(job.route.is_alias() || job.route.is_list()) {
                 let since = settlement.now.duration_since(job.envelope.arrived);
                 metrics::arrived(since.try_into().unwrap_or_default());
@@ -516,11 +519,6 @@ impl Shared {
             event.field("about", job.envelope.id).maybe("to", to.map(|to| format!("<{to}>")).next());
         }
     }
-}
-
-/// A span as log lines have it.
-fn seconds(span: Duration) -> String {
-    format!("{:.3}", span.as_secs_f64())
 }
 
 /// What became of a delivery that got nowhere: it may have been taken if it was at its dot.

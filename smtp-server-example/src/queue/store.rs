@@ -56,6 +56,17 @@ pub(crate) enum Verb {
     Drop,
 }
 
+impl Verb {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 /// What a change did, as far as others have to act on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effect {
@@ -142,6 +153,19 @@ impl StoreError {
                 Reply::new(451, (4, 3, 0), "Could not store the message, try again later")
             }
         }
+    }
+
+    /// What whoever reads the log may do about it.
+    pub(crate) const fn hint(&self) -> Option<&'static str> {
+        Some(match self.kind {
+            Trouble::Full => "make room on the disk: the next message is taken then",
+            Trouble::Busy => "more comes than the disk can sync: see what else writes to it",
+            Trouble::Io => {
+                "look at the disk and the kernel's log; if the queue has failed, restart: `check` says so"
+            }
+            Trouble::Corrupt => "the queue's file is damaged: keep a copy, then restore a backup",
+            Trouble::Wrong | Trouble::Closed => return None,
+        })
     }
 }
 

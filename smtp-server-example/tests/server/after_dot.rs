@@ -3,10 +3,13 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server, field};
+use crate::harness::{Client, PATIENCE, Server, field};
+use crate::strace::Trace;
 
 /// A message of which a client says that it is this one.
 const NAMED: &str = "Message-ID: <1@client.example>\r\nSubject: x\r\n\r\nx\r\n.\r\n";
@@ -104,6 +107,68 @@ fn what_a_client_sends_twice_on_purpose_comes_twice() {
     }
 }
 
+/// Has each sync of the queue's thread take so many seconds longer, from here on. None without strace.
+fn slow_disk(server: &Server, folder: &Path, seconds: u32) -> Option<Trace> {
+    let delay = format!("inject=fdatasync,fsync:delay_exit={seconds}000000");
+    Trace::attach(server, folder, Some("queue"), &["-e", "trace=fdatasync,fsync", "-e", &delay])
+}
+
+fn limited(more: &str) -> String {
+    format!(
+        "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n{more}\
+         [[listener]]\naddress = \"127.0.0.1:0\"\n[[user]]\nname = \"alice\"\n"
+    )
+}
+
+#[test]
+fn a_client_that_goes_while_its_message_is_committed_has_handed_nothing_over() {
+    let folder = TempDir::new().unwrap();
+    let mut server = Server::serve(folder.path(), &limited(""));
+    let mut client = server.connect();
+    client.begin_content();
+    let log = || fs::metadata(server.data.join(".queue/queue.db-wal")).map_or(0, |log| log.len());
+    let before = log();
+    let Some(trace) = slow_disk(&server, folder.path(), 1) else { return };
+    client.send(NAMED.as_bytes());
+    let until = Instant::now() + PATIENCE;
+    while log() == before {
+        assert!(Instant::now() < until, "nothing is written");
+    }
+    // It is written, and its sync has a second to go.
+    client.vanish();
+    assert_eq!(field(&server.line(" lost "), "why"), "lost after final dot");
+    assert!(server.mail("alice").is_empty(), "its client will send it again");
+    server.signal("KILL");
+    server.wait();
+    trace.end();
+}
+
+#[test]
+fn a_commit_that_takes_too_long_is_no_late_250_and_a_second_sending_makes_one_copy() {
+    let folder = TempDir::new().unwrap();
+    let mut server = Server::serve(folder.path(), &limited("[limits]\nverdict_seconds = 1\n"));
+    let mut client = server.connect();
+    client.begin_content();
+    let Some(trace) = slow_disk(&server, folder.path(), 3) else { return };
+    client.send(NAMED.as_bytes());
+    let reply = client.reply();
+    assert!(reply.starts_with("451 4.3.2 "), "{reply}");
+    let mut said = server.lines_to(" failed ");
+    assert_eq!(field(said.last().unwrap(), "error"), "late after final dot");
+    // Such a disk is pressure, too.
+    while !said.iter().any(|line| line.contains(" pressure level=lean ")) {
+        said = server.lines_to(" pressure ");
+    }
+    assert!(server.mail("alice").is_empty(), "it was refused");
+    server.signal("KILL");
+    server.wait();
+    trace.end();
+    let server = Server::again(folder.path());
+    let (_, mut client) = send(&server, NAMED);
+    client.say_all(&["QUIT"]);
+    assert_eq!(server.mail("alice").len(), 1, "whether or not the first one was taken back in time");
+}
+
 #[test]
 fn too_late_the_answer_is_no_and_nothing_is_delivered() {
     // A scanner that takes everything and never says what it found.
@@ -111,12 +176,10 @@ fn too_late_the_answer_is_no_and_nothing_is_delivered() {
     let folder = TempDir::new().unwrap();
     let server = Server::serve(
         folder.path(),
-        &format!(
-            "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
-             [limits]\nverdict_seconds = 1\n[scan]\nclamav = \"{}\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
-             [[user]]\nname = \"alice\"\n",
+        &limited(&format!(
+            "[limits]\nverdict_seconds = 1\n[scan]\nclamav = \"{}\"\n",
             deaf.local_addr().unwrap()
-        ),
+        )),
     );
     let mut client = server.connect();
     client.begin_content();

@@ -166,6 +166,9 @@ fn a_thousand_idle_sockets_and_few_descriptors_cost_no_time_and_end_nothing_that
     let mut program = Command::new("prlimit");
     program.arg("--nofile=256:256");
     let server = Server::serve_through(folder.path(), &text, program);
+    let printed =
+        server.start.iter().find(|line| line.contains(" descriptors ")).expect("what there are is said");
+    assert!(printed.ends_with(" limit=256 sessions=32 deliveries=47"), "{printed}");
     let mx = server.address_of("mx").parse().unwrap();
     let mut running = server.connect_to("mx");
     running.begin_content();

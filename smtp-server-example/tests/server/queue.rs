@@ -166,7 +166,9 @@ fn the_operator_holds_releases_and_drops_on_a_server_that_runs() {
     server.settle();
     assert!(queue(data, "drop", &["--dry-run", "all"]).contains("messages: 3"));
     assert!(queue(data, "hold", &["from=a0@client.example"]).contains(&ids[0]));
+    assert_eq!(field(&server.line(" ordered "), "verb"), "hold", "what was only asked about is no order");
     assert!(queue(data, "drop", &[&ids[1]]).contains("messages: 1"));
+    assert!(server.line(" ordered ").ends_with(&format!(" id={} verb=drop", ids[1])));
     let listed: serde_json::Value = serde_json::from_str(&queue(data, "list", &["--json"])).unwrap();
     let states: Vec<_> =
         listed.as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
@@ -239,6 +241,10 @@ fn trace_tells_what_happened_to_a_message_by_id_sender_and_recipient() {
     let mut server = Server::demo_in(data);
     let broken = Broken::new(data.join("alice/new"));
     let id = send(&server, "<a@client.example>", &["<alice@example.test>", "<bob@example.test>"], "x");
+    let queued = server.line(" queued ");
+    for key in ["scan", "commit"] {
+        assert!(field(&queued, key).parse::<f64>().is_ok(), "where the time went: {queued}");
+    }
     server.settle();
     let told = |what: &str| {
         let output = trace(data, &[what, "--json"]);

@@ -184,7 +184,10 @@ const SAID: &[(&str, &str)] = &[
     ("smtp-server-example check", "are refused"),
     ("imaps://", "Subject: first in"),
     ("smtp-server-example trace", "you@elsewhere.example"),
-    ("/metrics", "smtp_deliveries_total{via=\"remote\",outcome=\"relayed\"} 1"),
+    (
+        "/metrics",
+        "smtp_deliveries_total{via=\"remote\",outcome=\"relayed\",class=\"2xx\",enhanced=\"2.0.0\"} 1",
+    ),
     ("smtp-server-example queue list", "deliveries: 0"),
     ("smtp-server-example backup", "messages that wait: 0"),
 ];

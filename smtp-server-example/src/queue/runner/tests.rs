@@ -63,6 +63,11 @@ fn recent(to: &[&[&str]]) -> NewMessage {
 }
 
 fn start_in(folder: &Path) -> Running {
+    begin_in(folder, |_| {})
+}
+
+/// Does this to the queue before anything is tried.
+fn begin_in(folder: &Path, before: impl FnOnce(&Queue)) -> Running {
     let now = Timestamp::now();
     let (log, _) = Log::start(io::sink()).unwrap();
     let with = Surroundings {
@@ -78,6 +83,7 @@ fn start_in(folder: &Path) -> Running {
     };
     let opened = open(folder, "mx.example.test", &Policy::default(), now).unwrap().expect("one at a time");
     let (queue, runner, thread) = opened.begin(with, now).unwrap();
+    before(&queue);
     let (stop, stopped) = watch::channel(false);
     let runner = tokio::spawn(runner.run(stopped, PATIENCE));
     Running { queue, stop, runner, thread }
@@ -211,6 +217,30 @@ async fn a_mail_that_kills_the_process_is_held_after_three_times_and_the_rest_is
     let done = |delivery: &(String, String, u64)| delivery.1 == "done" && delivery.2 == 1;
     assert!(deliveries[1..].iter().all(done), "once each: {deliveries:?}");
     running.end().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_has_failed_delivers_nothing_until_the_next_run_and_its_end_says_so() {
+    let folder = TempDir::new().unwrap();
+    {
+        let opened = open(folder.path(), "mx.example.test", &Policy::default(), Timestamp::now());
+        let mut store = opened.unwrap().expect("one at a time").store;
+        store.commit(&[Change::Enqueue(Box::new(recent(&[&["b@two.example"]])))]).unwrap();
+    }
+    let sync = || StoreError::new(Trouble::Io, "a sync failed");
+    let running = begin_in(folder.path(), |queue| assert!(queue.writer().health().note(&sync())));
+    assert_eq!(running.deliveries().await, [is("b@two.example", "ready", 0)], "due, and not tried");
+    let offered =
+        running.queue.writer().offer(Change::Enqueue(Box::new(recent(&[&["c@two.example"]])))).await;
+    assert_eq!(offered.unwrap_err(), sync());
+    running.stop.send(true).unwrap();
+    running.runner.await.unwrap();
+    drop(running.queue);
+    let ended = tokio::task::spawn_blocking(move || running.thread.finish(PATIENCE)).await.unwrap();
+    assert_eq!(ended, Err(sync()));
+    let again = start(&folder);
+    assert_eq!(again.deliveries().await, [is("b@two.example", "done", 1)]);
+    again.end().await;
 }
 
 #[tokio::test]
