@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use smtp_proto::trace::{Lines, Transcript};
+use smtp_tokio::client::{Connect, ConnectError};
 
 use crate::config::Kind;
 use crate::queue_id::QueueId;
@@ -71,6 +72,30 @@ impl Tail {
     pub(crate) fn text(&self) -> String {
         let last = self.last();
         last.text.get(last.forgotten()..).unwrap_or_default().to_owned()
+    }
+}
+
+/// The last lines of the newest of our own connections to a host, from its greeting on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Newest(Arc<Mutex<Tail>>);
+
+impl Newest {
+    /// Has each connection recorded that is made from here on.
+    pub(crate) fn record(&self, connect: Connect) -> Connect {
+        let newest = self.clone();
+        connect.record(move |_| {
+            let tail = Tail::default();
+            let transcript = tail.transcript();
+            *newest.0.lock().unwrap_or_else(PoisonError::into_inner) = tail;
+            transcript
+        })
+    }
+
+    /// What was said until it came to this; none where nobody was there to say anything.
+    pub(crate) fn until(&self, error: &ConnectError) -> Option<String> {
+        let nobody = matches!(error, ConnectError::Unreachable { .. } | ConnectError::NoAddress { .. });
+        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (!nobody).then(|| tail.text()).filter(|text| !text.is_empty())
     }
 }
 

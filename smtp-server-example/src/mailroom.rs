@@ -53,7 +53,8 @@ pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
     })?;
     let start = &opened.start;
     for (delivery, why) in &start.held {
-        log.event("held").field("delivery", delivery).field("why", why);
+        let event = log.event("held").maybe("id", opened.message_of(*delivery));
+        event.field("delivery", delivery).field("why", why);
     }
     // Their hosts may get these twice.
     for unknown in &start.unknown {

@@ -33,7 +33,7 @@ use smtp_tokio::Outcome as Sent;
 use smtp_tokio::client::{CloseReason, Lease, Why};
 
 pub(crate) use self::hosts::{Hosts, causes, tls_policy};
-use self::hosts::{Login, Target, temporary};
+use self::hosts::{Login, NoLease, Target, temporary};
 use self::ledger::{HostFailure, Ledger};
 pub(crate) use self::settings::{MxTls, RelaySettings};
 use self::transmit::Message;
@@ -47,6 +47,9 @@ use crate::store::RealDisk;
 /// How often a message goes out again at once to all that it went to before: kept connections may be gone, one after
 /// another. Where a host takes it for some at a time, it goes out for the rest as long as that helps.
 const AT_ONCE: usize = 5;
+
+/// Octets that are kept of what hosts said that have got nothing: of the first of them, as the others rarely differ.
+const TRANSCRIPTS: usize = 16 * 1024;
 
 /// Carries mail to other hosts.
 pub(crate) struct Relay<L> {
@@ -197,7 +200,8 @@ impl<'a> Attempt<'a> {
             self.talks_to(target);
             let lease = match connected {
                 Ok(lease) => lease,
-                Err(failure) => {
+                Err(NoLease { failure, wire }) => {
+                    self.tell(wire);
                     self.not_reached(failure.said());
                     return self.ledger.host_failed(target.family(), &self.for_the_message(failure));
                 }
@@ -216,6 +220,14 @@ impl<'a> Attempt<'a> {
                 HostFailure::Always(Said::ours((5, 7, 30), text))
             }
             failure => failure,
+        }
+    }
+
+    /// Keeps what a host said that has got nothing, as long as there is room.
+    fn tell(&mut self, wire: Option<String>) {
+        let before = self.report.transcript.as_ref().map_or(0, String::len);
+        if let Some(wire) = wire.filter(|wire| before + wire.len() <= TRANSCRIPTS) {
+            self.report.transcript.get_or_insert_default().push_str(&wire);
         }
     }
 

@@ -20,7 +20,7 @@ use super::loops;
 use super::model::{BodyType, Job, Place as BodyPlace, RcptId};
 use super::spool::Spool;
 use super::transport::{Outcome, Reach, Report, Said, Transport};
-use crate::failed::Tail;
+use crate::failed::{Newest, Tail};
 use crate::store::Disk;
 
 /// How long the server may take to answer a connection: it is near.
@@ -33,7 +33,7 @@ pub(crate) struct Lmtp<D, H> {
     spool: Spool<D>,
     /// Connections at a time to each of them.
     connections: usize,
-    pools: Mutex<HashMap<String, Pool>>,
+    pools: Mutex<HashMap<String, (Connect, Pool, Newest)>>,
 }
 
 /// Recipients behind one server.
@@ -82,7 +82,7 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
     /// Hands the message to one server.
     async fn hand_over(&self, job: &Arc<Job>, seen: &Seen, group: &Group, report: &mut Report) {
         report.mx = Some(group.place.clone());
-        let (connect, pool) = self.server(&group.place);
+        let (connect, pool, newest) = self.server(&group.place);
         let to: Vec<_> = group.to.iter().map(|(_, mailbox)| mailbox.clone()).collect();
         let sender = format!("<{}>", job.envelope.sender);
         // It was one when the message came.
@@ -104,6 +104,9 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         let outcomes: Vec<_> = match sent {
             Ok(outcomes) => outcomes.into_iter().map(outcome).collect(),
             Err(failure) => {
+                if let Some(wire) = newest.until(&failure) {
+                    report.transcript.get_or_insert_default().push_str(&wire);
+                }
                 let said = unreachable(&failure);
                 report.reach = Reach::Unreachable(said.text.clone());
                 vec![Outcome::Later(said); to.len()]
@@ -157,13 +160,15 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         groups
     }
 
-    fn server(&self, place: &str) -> (Connect, Pool) {
-        let connect = Client::to(place, Arc::clone(&self.config)).connect_timeout(CONNECT);
+    fn server(&self, place: &str) -> (Connect, Pool, Newest) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let pool = pools
-            .entry(place.to_owned())
-            .or_insert_with(|| Pool::to(connect.clone()).connections(self.connections).build());
-        (connect, pool.clone())
+        let make = || {
+            let newest = Newest::default();
+            let connect = Client::to(place, Arc::clone(&self.config)).connect_timeout(CONNECT);
+            let connect = newest.record(connect);
+            (connect.clone(), Pool::to(connect).connections(self.connections).build(), newest)
+        };
+        pools.entry(place.to_owned()).or_insert_with(make).clone()
     }
 }
 

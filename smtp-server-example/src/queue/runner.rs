@@ -142,6 +142,11 @@ impl Opened {
         self.store.reader().worked(most)
     }
 
+    /// The queue id of a delivery's message, for people.
+    pub(crate) fn message_of(&self, id: DeliveryId) -> Option<String> {
+        self.store.reader().message_of(id)
+    }
+
     /// Starts the writer, and fills the schedule.
     pub(crate) fn begin(
         self,
@@ -322,7 +327,7 @@ impl Shared {
             // Held or dropped meanwhile.
             Ok(None) => {}
             Err(error) => {
-                self.with.log.event("corrupt").field("delivery", turn.id).field("error", &error);
+                self.about("corrupt", turn.id).await.field("error", &error);
                 let _ = self.writer.make(Change::SetAside(turn.id, error.text)).await;
             }
         }
@@ -336,7 +341,7 @@ impl Shared {
             let job = tokio::task::spawn_blocking(move || reader.job(id)).await;
             match job.unwrap_or_else(|panic| Err(io::Error::other(panic).into())) {
                 Err(error) if error.kind != Trouble::Corrupt => {
-                    self.with.log.event("unreadable").field("delivery", id).field("error", error);
+                    self.about("unreadable", id).await.field("error", error);
                     wait_longer(&mut pause).await;
                 }
                 job => return job,
@@ -344,16 +349,23 @@ impl Shared {
         }
     }
 
+    /// A line about a delivery of which no more than the number is at hand.
+    async fn about(&self, name: &str, id: DeliveryId) -> crate::log::Event<'_> {
+        let reader = Arc::clone(&self.reader);
+        let message = tokio::task::spawn_blocking(move || reader.message_of(id)).await;
+        self.with.log.event(name).maybe("id", message.ok().flatten()).field("delivery", id)
+    }
+
     /// A delivery ended by a fault of ours.
     async fn broke_off(&self, delivery: DeliveryId, why: &str) {
-        self.with.log.event("crashed").field("delivery", delivery).field("why", why);
+        self.about("crashed", delivery).await.field("why", why);
         let now = Timestamp::now();
         let next = after(now, self.with.policy.retry_first);
         let crash = Change::Crashed(Crash { delivery, next, why: why.to_owned() });
         if let Ok(committed) = self.writer.make(crash).await {
             self.in_flight.end(delivery);
             if committed.effect().gone.contains(&delivery) {
-                self.with.log.event("held").field("delivery", delivery).field("why", POISON);
+                self.about("held", delivery).await.field("why", POISON);
             }
             let mut schedule = self.schedule();
             schedule.finished(delivery, now);
@@ -464,7 +476,7 @@ impl Shared {
                 true
             }
             Err(error) => {
-                self.with.log.event("not-kept").field("delivery", delivery).field("error", error);
+                self.about("not-kept", delivery).await.field("error", error);
                 false
             }
         }
@@ -485,7 +497,8 @@ impl Shared {
                 let since = settlement.now.duration_since(job.envelope.arrived);
                 metrics::arrived(since.try_into().unwrap_or_default());
             }
-            let next = (settled.state == RcptState::Wait).then_some(settlement.next);
+            let waits = settled.state == RcptState::Wait;
+            let hold = settlement.hold.as_ref().filter(|_| waits);
             self.with
                 .log
                 .event(name)
@@ -502,7 +515,8 @@ impl Shared {
                 )
                 .field("tries", job.attempts + u32::from(settlement.attempt.is_some()))
                 .field("reply", &settled.reply)
-                .maybe("next", next)
+                .maybe("next", (waits && hold.is_none()).then_some(settlement.next))
+                .maybe("hold", hold)
                 .maybe("wait", report.delays.wait.map(seconds))
                 .maybe("dns", report.delays.dns.map(seconds))
                 .maybe("connect", report.delays.connect.map(seconds))

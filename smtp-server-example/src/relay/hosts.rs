@@ -15,6 +15,7 @@ use super::ledger::{Family, HostFailure};
 use super::settings::RelaySettings;
 use crate::config::RouteTls;
 use crate::dns::Route;
+use crate::failed::Newest;
 use crate::log::Log;
 use crate::queue::Said;
 
@@ -55,12 +56,18 @@ impl Target {
     }
 }
 
+/// Why there is no connection that a message can be sent over, and what was said until then.
+pub(super) struct NoLease {
+    pub(super) failure: HostFailure,
+    pub(super) wire: Option<String>,
+}
+
 /// Everybody's connections.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     config: Arc<ClientConfig>,
     settings: RelaySettings,
-    pools: Mutex<HashMap<Target, Pool>>,
+    pools: Mutex<HashMap<Target, (Pool, Newest)>>,
     down: Down,
     log: Log,
 }
@@ -125,36 +132,45 @@ impl Hosts {
     }
 
     /// A connection to an address, and a note whether there is somebody.
-    pub(super) async fn connect(&self, target: &Target) -> Result<Lease, HostFailure> {
+    pub(super) async fn connect(&self, target: &Target) -> Result<Lease, NoLease> {
         let connected = self.connect_to(target).await;
         match &connected {
-            Err(HostFailure::Away(why)) => self.down.failed(target.address, why, Instant::now()),
+            Err(NoLease { failure: HostFailure::Away(why), .. }) => {
+                self.down.failed(target.address, why, Instant::now());
+            }
             _ => self.down.reached(target.address),
         }
         connected
     }
 
     /// A connection to an address. Where TLS is for the asking and breaks, a new one in clear (RFC 7435).
-    async fn connect_to(&self, target: &Target) -> Result<Lease, HostFailure> {
-        let made = match self.pool(target).lease().await {
+    async fn connect_to(&self, target: &Target) -> Result<Lease, NoLease> {
+        let (pool, mut newest) = self.pool(target);
+        let made = match pool.lease().await {
             Err(error) if target.tls == TlsPolicy::Opportunistic && is_of_tls(&error) => {
                 let clear = Target { tls: TlsPolicy::None, ..target.clone() };
-                self.pool(&clear).lease().await
+                let (pool, of_clear) = self.pool(&clear);
+                newest = of_clear;
+                pool.lease().await
             }
             made => made,
         };
-        made.map_err(|error| match failure(&error) {
+        made.map_err(|error| NoLease { wire: newest.until(&error), failure: self.failure(target, &error) })
+    }
+
+    fn failure(&self, target: &Target, error: &ConnectError) -> HostFailure {
+        match failure(error) {
             // What such a host has against us does not concern this message: none is given back for it.
             HostFailure::Always(said) | HostFailure::NoMail(said) if target.is_named => {
                 HostFailure::Now(Said { status: temporary(said.status), ..said })
             }
             failure => {
                 if target.is_named {
-                    self.complain(target, &error);
+                    self.complain(target, error);
                 }
                 failure
             }
-        })
+        }
     }
 
     /// Tells the operator what only they can put right.
@@ -197,10 +213,10 @@ impl Hosts {
             .field("hint", hint);
     }
 
-    fn pool(&self, target: &Target) -> Pool {
+    fn pool(&self, target: &Target) -> (Pool, Newest) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if pools.len() >= POOLS && !pools.contains_key(target) {
-            pools.retain(|_, pool| {
+            pools.retain(|_, (pool, _)| {
                 let stats = pool.stats();
                 stats.idle + stats.busy + stats.waiting > 0
             });
@@ -208,7 +224,7 @@ impl Hosts {
         pools.entry(target.clone()).or_insert_with(|| self.new_pool(target)).clone()
     }
 
-    fn new_pool(&self, target: &Target) -> Pool {
+    fn new_pool(&self, target: &Target) -> (Pool, Newest) {
         let name = target.name.trim_start_matches('[').trim_end_matches(']');
         let mut connect = Client::to(target.address.to_string(), Arc::clone(&self.config))
             .tls(target.tls)
@@ -220,18 +236,20 @@ impl Hosts {
         if let Some(source) = self.source(target.address.ip()) {
             connect = connect.local_addr(source);
         }
-        Pool::to(connect)
+        let newest = Newest::default();
+        let pool = Pool::to(newest.record(connect))
             .connections(self.settings.connections_per_host)
             .messages_each(self.settings.messages_per_connection)
             .idle(Duration::from_secs(self.settings.idle_seconds))
-            .build()
+            .build();
+        (pool, newest)
     }
 
     /// Says QUIT wherever nothing is going on.
     pub(super) async fn close_idle(&self) {
         let pools: Vec<_> =
             self.pools.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        futures_util::future::join_all(pools.iter().map(Pool::close_idle)).await;
+        futures_util::future::join_all(pools.iter().map(|(pool, _)| pool.close_idle())).await;
     }
 }
 

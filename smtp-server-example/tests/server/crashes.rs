@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, Server, binary};
+use crate::harness::{PATIENCE, Server, binary, field};
 use crate::lmtp::{Store, greeted, send, settings};
 use crate::queue::queue;
 
@@ -67,6 +67,8 @@ fn mail_that_kills_the_server_three_times_is_held_and_all_other_mail_is_delivere
     server.settle();
     let list = queue(&server.data, "list", &[]);
     assert!(list.contains("deliveries: 1") && list.contains(" hold "), "{list}");
+    let held = server.start.iter().find(|line| line.contains(" held ")).expect("a line says so");
+    assert!(list.starts_with(&format!("{} ", field(held, "id"))), "of that message: {held}");
     assert!(list.contains("poison: the server broke three times while it was delivered"), "{list}");
     let brought: Vec<_> = store.brought.try_iter().map(|(_, content)| content).collect();
     let times = |text: &str| brought.iter().filter(|content| content.contains(text)).count();

@@ -231,7 +231,8 @@ fn what_may_have_been_taken_waits_for_the_operator_where_that_is_set() {
     let host = Host::start(|heard, _| (heard == ".").then_some(""));
     let ours = ours(folder.path(), host.address.port(), "hold_unknown = true\n");
     submit(&mut alice(&ours), PLAIN, "first", "x");
-    ours.line(" deferred ");
+    let line = ours.line(" deferred ");
+    assert!(field(&line, "hold").starts_with("unknown: ") && !line.contains(" next="), "{line}");
     ours.settle();
     let listed = queue(&ours.data, "list", &["state=hold"]);
     assert!(listed.contains("deliveries: 1") && listed.contains("unknown: "), "{listed}");
@@ -332,6 +333,31 @@ fn a_destination_that_is_down_is_probed_by_one_message_and_then_drained_within_i
     taken.sort();
     taken.dedup();
     assert_eq!(taken.len(), ALL, "each once");
+}
+
+#[test]
+fn what_hosts_said_that_took_nothing_is_told_up_to_the_last_reply() {
+    let folder = TempDir::new().unwrap();
+    let host = Host::start(|heard, _| heard.starts_with("EHLO").then_some("450 4.7.1 Not so fast"));
+    let ours = ours(folder.path(), host.address.port(), "");
+    let mut alice = alice(&ours);
+    submit(&mut alice, PLAIN, "one", "x");
+    let id = field(&ours.line(" deferred "), "id");
+    let told = |id: &str| {
+        ours.settle();
+        let output = crate::harness::run(&["trace", "--data", ours.data.to_str().unwrap(), id]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before_mail = told(&id);
+    for part in ["S: 220 there.example", "C: EHLO us.example", "S: 450 4.7.1 Not so fast", " next="] {
+        assert!(before_mail.contains(part), "{part} in {before_mail}");
+    }
+    host.now(|heard, _| (heard == ".").then_some("452 4.3.1 Full"));
+    queue(&ours.data, "retry", &["all"]);
+    ours.line(" deferred ");
+    let at_dot = told(&id);
+    assert!(at_dot.contains("S: 452 4.3.1 Full") && at_dot.contains("-- content, "), "{at_dot}");
+    assert!(!at_dot.contains("C: x"), "{at_dot}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use crate::harness::{certificate, content, field};
+use crate::harness::{certificate, content, field, run};
 use crate::neighbours::knot;
 use crate::sending::{ZONE, alice, foreign, ours, submit};
 
@@ -18,6 +18,16 @@ fn a_certificate_that_nobody_trusts_encrypts_all_the_same_and_the_log_says_how_a
     let seconds = |key: &str| field(&line, key).parse::<f64>().unwrap_or_else(|_| panic!("{key}: {line}"));
     let parts = ["wait", "dns", "connect", "handshake", "data", "dot"].map(seconds);
     assert!(parts.iter().sum::<f64>() <= seconds("total") + 0.01, "{line}");
+    // Told when it is asked for, too.
+    ours.settle();
+    let told = run(&["trace", "--json", "--data", ours.data.to_str().unwrap(), &field(&line, "id")]).stdout;
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    let tried = &told[0]["events"][1];
+    assert_eq!((&tried["event"], &tried["ip"]), (&"try".into(), &"127.0.0.2".into()), "{told}");
+    for (key, begin) in [("host", "mx"), ("tls", "TLSv1.3 "), ("transcript", "MAIL")] {
+        assert!(tried[key].as_str().is_some_and(|value| value.starts_with(begin)), "{key} in {told}");
+    }
+    assert!(told[0]["events"][2]["reply"].as_str().unwrap().starts_with("250 2.0.0 "), "{told}");
     foreign.settle();
     let mail = foreign.mail("bob");
     assert!(content(&mail[0]).starts_with(b"Received: from "), "ours, below theirs");

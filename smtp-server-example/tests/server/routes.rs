@@ -174,8 +174,13 @@ fn a_wrong_secret_is_the_operators_to_put_right_and_no_mail_comes_back_for_it() 
         complaint.contains("user=us") && complaint.contains("(535 ") && complaint.contains("hint="),
         "{complaint}"
     );
-    assert!(ours.line(" deferred ").contains("535 5.7.8"));
+    let id = field(&ours.line(" deferred "), "id");
     ours.settle();
+    // What was said up to there is told, without the secret.
+    let told = run(here.path(), &["trace", &id]);
+    for part in ["S: 220 ", "C: AUTH ", "<redacted ", "S: 535 5.7.8 "] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
     assert!(ours.mail("alice").is_empty(), "nothing came back");
     // Put right where it lies: no restart, no signal.
     fs::write(here.path().join("secret"), "word\n").unwrap();

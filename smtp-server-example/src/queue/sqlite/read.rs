@@ -56,6 +56,14 @@ impl SqliteReader {
     }
 }
 
+impl SqliteReader {
+    /// The queue id of a delivery's message as it is stored, for people; none if it is forgotten or can't be read.
+    pub(in crate::queue) fn message_of(&self, id: DeliveryId) -> Option<String> {
+        let sql = "SELECT queue_id FROM message JOIN delivery USING (msg_id) WHERE delivery_id = ?";
+        self.read(|db| Ok(db.query_row(sql, [id.0], |row| row.get(0)).optional()?)).ok().flatten()
+    }
+}
+
 impl Reader for SqliteReader {
     fn ready(&self) -> Result<Vec<Entry>, StoreError> {
         self.read(|db| {
