@@ -6,12 +6,15 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::harness::PATIENCE;
 use crate::peers::peer;
+
+/// Longest wait for somebody else's program to begin. Rspamd takes seconds, and many where much else runs.
+const START: Duration = Duration::from_secs(90);
 
 /// A program that serves until it is dropped.
 pub(crate) struct Neighbour {
@@ -51,7 +54,7 @@ impl Neighbour {
 
     /// Waits for a line that holds `part`.
     fn wait_for(&self, part: &str) {
-        let (until, mut all) = (Instant::now() + PATIENCE, Vec::new());
+        let (until, mut all) = (Instant::now() + START, Vec::new());
         loop {
             match self.said.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(part) => return,
