@@ -24,6 +24,7 @@ mod exchange;
 #[path = "../../../smtp-tokio/tests/peer_servers/exim.rs"]
 mod exim;
 mod full_disk;
+mod hangs;
 mod harness;
 mod kills;
 mod lifecycle;

@@ -108,7 +108,7 @@ fn rspamd_weighs_junk() {
 }
 
 /// A server for example.test with these lines in [scan].
-fn server(folder: &Path, scan: &str) -> Server {
+pub(crate) fn server(folder: &Path, scan: &str) -> Server {
     let settings = format!(
         "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n[scan]\n{scan}\n\
          [auth]\nallow_insecure_auth = true\nargon2_memory_kib = 64\nargon2_passes = 1\n\
