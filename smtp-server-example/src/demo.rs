@@ -7,6 +7,7 @@ use crate::config::{Config, Kind, Listener};
 use crate::failure::{Failure, Kind as FailureKind};
 use crate::listen::Door;
 use crate::log::Log;
+use crate::mailroom::Waiting;
 use crate::people::{Account, Passwords, People, random_text};
 use crate::systemd::Sockets;
 use crate::{serve, tls};
@@ -40,7 +41,7 @@ pub(crate) fn run(demo: Demo, log: &Log) -> Result<(), Failure> {
     let tls = tls::self_made(&config.hostname, &certificate)?;
     let passwords = USERS.map(|user| (user, demo.password.clone().unwrap_or_else(random_text)));
     let people = People::in_memory(&config, accounts(&config, &passwords)?)?;
-    serve::run(people, log, Some(tls), Sockets::default(), None, |doors, people| {
+    serve::run(people, Waiting::Tried, log, Some(tls), Sockets::default(), None, |doors, people| {
         Some(banner(people, doors, &certificate, &passwords))
     })
 }

@@ -42,12 +42,21 @@ pub(crate) fn folder(data: &Path) -> PathBuf {
     data.join(FOLDER)
 }
 
+/// What becomes of the mail that a start finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It is tried when it is time.
+    Tried,
+    /// It is left to the operator: much of a queue from a backup was delivered since.
+    Held,
+}
+
 /// Opens the queue, so that a fault of it shows before anything listens.
-pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
+pub(crate) fn open(people: &People, waiting: Waiting, log: &Log) -> Result<Opened, Failure> {
     let config = people.config();
     let folder = folder(&config.data);
     let opened = queue::open(&folder, &config.hostname, &Policy::from(&config.queue), Timestamp::now());
-    let opened = opened.map_err(|error| broken(&folder, &error))?.ok_or_else(|| {
+    let mut opened = opened.map_err(|error| broken(&folder, &error))?.ok_or_else(|| {
         let what = format!("another server has the queue in {}", folder.display());
         Failure::new(Kind::Unavailable, what).help("end it, or choose another folder with --data or `data`")
     })?;
@@ -67,6 +76,11 @@ pub(crate) fn open(people: &People, log: &Log) -> Result<Opened, Failure> {
         .field("unknown", start.unknown.len())
         .field("swept", opened.swept)
         .field("closed", if start.clean { "in-order" } else { "not" });
+    // Behind what the last run left: what may have been delivered is marked so for whoever looks it over.
+    if waiting == Waiting::Held {
+        let messages = opened.hold_all(Timestamp::now()).map_err(|error| broken(&folder, &error))?;
+        log.event("ordered").field("verb", "hold").field("messages", messages);
+    }
     Ok(opened)
 }
 

@@ -49,6 +49,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
+use crate::mailroom::Waiting;
 use crate::people::People;
 use crate::systemd::Sockets;
 
@@ -80,15 +81,13 @@ fn run(command: Command) -> Result<(), Failure> {
             sockets.check(&config)?;
             let tls = tls::load(&config.tls)?;
             let people = People::open(&config)?;
-            if serve.hold_all {
-                queue::command::hold_all(&config.data)?;
-            }
+            let waiting = if serve.hold_all { Waiting::Held } else { Waiting::Tried };
             with_log(|log| {
                 if tls::is_key_exposed(&config.tls) {
                     let warning = log.event("warning").field("file", config.tls.key.display());
                     warning.field("what", "others can read the private key").field("hint", "chmod 600");
                 }
-                serve::run(people, log, tls, sockets, Some(&serve.config), |_, _| None)
+                serve::run(people, waiting, log, tls, sockets, Some(&serve.config), |_, _| None)
             })
         }
         Command::Check(command) => {

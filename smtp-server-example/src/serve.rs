@@ -24,7 +24,7 @@ use crate::held::Held;
 use crate::listen::Door;
 use crate::live::Live;
 use crate::log::Log;
-use crate::mailroom;
+use crate::mailroom::{self, Waiting};
 use crate::metrics::{self, Sources};
 use crate::people::People;
 use crate::pressure::{Budget, Groups, Pressure};
@@ -49,6 +49,7 @@ const INTERRUPTED: i32 = 130;
 /// listens on. Listeners take their `sockets`, and bind what is not among them.
 pub(crate) fn run(
     people: People,
+    waiting: Waiting,
     log: &Log,
     tls: Option<Pair>,
     mut sockets: Sockets,
@@ -59,7 +60,7 @@ pub(crate) fn run(
     let config = people.config();
     let store = Arc::new(Maildirs::new(RealDisk, &config.data, &config.hostname));
     store.prepare(&people.known().directory.users()).map_err(|(folder, error)| no_folder(&folder, &error))?;
-    let opened = mailroom::open(&people, log)?;
+    let opened = mailroom::open(&people, waiting, log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

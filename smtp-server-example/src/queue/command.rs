@@ -189,17 +189,6 @@ pub(crate) fn run(command: Command) -> Result<String, Failure> {
     }
 }
 
-/// Holds all that waits in a queue that no server runs yet.
-pub(crate) fn hold_all(data: &Path) -> Result<(), Failure> {
-    let folder = mailroom::folder(data);
-    if folder.is_dir() {
-        let all = filter(&["all".to_owned()])?;
-        let hold = Request::Order { verb: Verb::Hold, filter: all, dry: false };
-        ask(&folder, hold).map_err(|error| failed(&folder, &error))?;
-    }
-    Ok(())
-}
-
 fn order(verb: Verb, word: &str, change: &Change) -> Result<String, Failure> {
     let filter = filter(&change.which.which)?;
     let done = change.which.place.ask(Request::Order { verb, filter, dry: change.dry_run })?;

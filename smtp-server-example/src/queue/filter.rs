@@ -36,6 +36,11 @@ impl Filter {
         words.into_iter().map(Term::parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Everything.
+    pub(crate) fn all() -> Self {
+        Self(vec![Term::All])
+    }
+
     pub(crate) fn terms(&self) -> &[Term] {
         &self.0
     }

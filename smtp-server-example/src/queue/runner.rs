@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::dsn::Returned;
+use super::filter::Filter;
 use super::hint;
 use super::in_flight::InFlight;
 use super::intake::Intake;
@@ -24,7 +25,7 @@ use super::schedule::{Schedule, Turn};
 use super::settle::{Circumstances, settle};
 use super::spool::Spool;
 use super::sqlite::{Past, Sqlite, SqliteReader, Start};
-use super::store::{Change, Effect, POISON, Reader, StoreError, Trouble};
+use super::store::{Change, Effect, Order, POISON, Reader, Store as _, StoreError, Trouble, Verb};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use super::unconfirmed::Unconfirmed;
 use super::watchdog;
@@ -140,6 +141,13 @@ impl Opened {
     /// Domains whose hosts an earlier run talked to, at most so many.
     pub(crate) fn worked(&self, most: usize) -> Result<Vec<String>, StoreError> {
         self.store.reader().worked(most)
+    }
+
+    /// Leaves all that waits to the operator. Returns how many messages that are.
+    pub(crate) fn hold_all(&mut self, now: Timestamp) -> Result<usize, StoreError> {
+        let hold = Order { verb: Verb::Hold, filter: Filter::all(), now, dry: false };
+        let held = self.store.commit(&[Change::Order(hold)])?.pop().transpose()?;
+        Ok(held.map_or(0, |effect| effect.messages.len()))
     }
 
     /// The queue id of a delivery's message, for people.

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::harness::Server;
-use crate::queue::{Broken, send};
+use crate::queue::{Broken, queue, send};
 use crate::strace::{Call, strace};
 
 const SETTINGS: &str = "hostname = \"mx.example.test\"\ndomains = [\"example.test\"]\ndata = \"mail\"\n\
@@ -31,16 +31,16 @@ fn left_behind(folder: &Path) -> [String; 2] {
     server.signal("KILL");
     server.wait();
     drop(broken);
-    let queue = folder.join("mail/.queue");
-    fs::write(queue.join("in-flight"), "S 1\nD 1\n").unwrap();
+    let folder_of_queue = folder.join("mail/.queue");
+    fs::write(folder_of_queue.join("in-flight"), "S 1\nD 1\n").unwrap();
     let accepted = r#"[{"rcpt":2,"reply":"250 2.0.0 kept","mx":null,"tls":null}]"#;
     let at = jiff::Timestamp::now().as_millisecond();
     let fact = format!(r#"{{"delivery":2,"at":{at},"accepted":{accepted},"unsure":[]}}"#);
-    fs::write(queue.join("results.journal"), format!("{fact}\n")).unwrap();
-    let shard = fs::read_dir(queue.join("spool")).unwrap().next().unwrap().unwrap().path();
+    fs::write(folder_of_queue.join("results.journal"), format!("{fact}\n")).unwrap();
+    let shard = fs::read_dir(folder_of_queue.join("spool")).unwrap().next().unwrap().unwrap().path();
     fs::write(shard.join("orphan"), "nobody's").unwrap();
     // All of it to one file, so that it can be seen how much of that is looked at.
-    let db = Connection::open(queue.join("queue.db")).unwrap();
+    let db = Connection::open(folder_of_queue.join("queue.db")).unwrap();
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     ids
 }
@@ -117,7 +117,7 @@ fn a_server_is_alone_looks_and_knows_what_was_left_before_it_listens() {
     assert!(order.is_sorted(), "{said:?}");
     let listened: Vec<_> = calls.iter().filter(|call| call.name == "listen").collect();
     assert_eq!(listened.len(), 2, "for the operator, then for clients: {listened:?}");
-    let shown = crate::queue::queue(&folder.path().join("mail"), "show", &[&done]);
+    let shown = queue(&folder.path().join("mail"), "show", &[&done]);
     assert!(shown.contains(": accepted, 250 2.0.0 kept"), "by the journal: {shown}");
 
     // It has ended in order: not all of the file is looked at this time.
@@ -125,4 +125,23 @@ fn a_server_is_alone_looks_and_knows_what_was_left_before_it_listens() {
     assert!(said.iter().any(|line| line.contains(" closed=in-order")), "{said:?}");
     let write = first(&calls, "write", |call| call.name == "pwrite64" && is_log(call));
     assert!(pages_read(&calls, write).len() < pages.len());
+}
+
+#[test]
+fn what_is_held_from_the_start_on_is_known_to_be_done_or_perhaps_done_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    let [unknown, done] = left_behind(folder.path());
+    let server = Server::serve_with(folder.path(), SETTINGS, &["--hold-all"]);
+    assert!(
+        server.start.iter().any(|line| line.ends_with(" ordered verb=hold messages=1")),
+        "{:?}",
+        server.start
+    );
+    let list = queue(&server.data, "list", &[]);
+    assert!(list.contains("deliveries: 1") && list.contains(&format!("{unknown} hold ")), "{list}");
+    assert!(queue(&server.data, "show", &[&unknown]).contains("may be there already"));
+    assert!(queue(&server.data, "show", &[&done]).contains(": accepted, 250 2.0.0 kept"));
+    assert!(server.mail("alice").is_empty());
+    queue(&server.data, "release", &["all"]);
+    assert_eq!(server.mail("alice").len(), 1);
 }

@@ -10,7 +10,7 @@ use crate::queue::admin::{Behind, Request, asked};
 use crate::queue::conformance::{self, message};
 use crate::queue::filter::Filter;
 use crate::queue::model::NewMessage;
-use crate::queue::store::{Order, Store as _, Verb};
+use crate::queue::store::{Order, Verb};
 
 /// Panics for recipients named `panic`, dies for `poison`, gets nowhere for `stuck`, says that `down` can't be reached, and takes the rest.
 struct Moody;
