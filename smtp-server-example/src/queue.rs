@@ -22,6 +22,7 @@ mod copy;
 mod dsn;
 mod figures;
 mod filter;
+mod fresh;
 mod health;
 mod held;
 mod hint;

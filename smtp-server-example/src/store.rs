@@ -14,6 +14,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,9 @@ pub(crate) use self::disk::{Disk, RealDisk};
 pub(crate) use self::maildir::Maildirs;
 use crate::directory::User;
 use crate::queue_id::QueueId;
+
+/// Threads that wait for the disk together, for messages that are delivered together.
+const WAITERS: usize = 8;
 
 /// What a store is told about a message before its octets come.
 #[derive(Clone, Debug)]
@@ -84,19 +88,15 @@ pub(crate) fn commit_all(
     mut messages: Vec<Box<dyn Incoming>>,
 ) -> Vec<io::Result<Receipt>> {
     let mut results: Vec<_> = messages.iter_mut().map(|message| message.end()).collect();
-    let mut go_on = |step: &mut dyn FnMut(usize, &mut dyn Incoming) -> io::Result<()>| {
-        for (at, (message, result)) in messages.iter_mut().zip(&mut results).enumerate() {
-            if result.is_ok() {
-                *result = step(at, &mut **message);
-            }
-        }
-    };
-    go_on(&mut |_, message| message.sync());
+    sync_all(&mut messages, &mut results);
     let mut folders: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
-    go_on(&mut |at, message| {
-        message.show()?.into_iter().for_each(|folder| folders.entry(folder).or_default().push(at));
-        Ok(())
-    });
+    for (at, (message, result)) in messages.iter_mut().zip(&mut results).enumerate() {
+        if result.is_ok() {
+            *result = message.show().map(|seen| {
+                seen.into_iter().for_each(|folder| folders.entry(folder).or_default().push(at));
+            });
+        }
+    }
     for (folder, whose) in folders {
         if let Err(error) = store.sync_folder(&folder) {
             for at in whose {
@@ -106,6 +106,26 @@ pub(crate) fn commit_all(
     }
     let receipt = |(message, result): (Box<dyn Incoming>, io::Result<()>)| result.map(|()| message.receipt());
     messages.into_iter().zip(results).map(receipt).collect()
+}
+
+/// Waits for the octets of all. A disk asked by several at once answers them together.
+fn sync_all(messages: &mut [Box<dyn Incoming>], results: &mut [io::Result<()>]) {
+    let sync = |messages: &mut [Box<dyn Incoming>], results: &mut [io::Result<()>]| {
+        for (message, result) in messages.iter_mut().zip(results) {
+            if result.is_ok() {
+                *result = message.sync();
+            }
+        }
+    };
+    if messages.len() == 1 {
+        return sync(messages, results);
+    }
+    let share = messages.len().div_ceil(WAITERS).max(1);
+    thread::scope(|scope| {
+        for (messages, results) in messages.chunks_mut(share).zip(results.chunks_mut(share)) {
+            scope.spawn(move || sync(messages, results));
+        }
+    });
 }
 
 /// Where a message went, for the log.

@@ -109,6 +109,17 @@ fn enqueue(store: &mut impl Store, message: &NewMessage) -> Vec<Entry> {
     commit(store, Change::Enqueue(Box::new(message.clone()))).unwrap().entries
 }
 
+/// What is told of new mail is what a reader says of it.
+fn is_as_read(reader: &impl Reader, effect: &Effect) {
+    let mut ready = reader.ready().unwrap();
+    ready.sort_by_key(|entry| entry.id);
+    assert_eq!(effect.entries, ready);
+    assert_eq!(effect.fresh.len(), ready.len());
+    for job in &effect.fresh {
+        assert_eq!(format!("{:?}", Some(job)), format!("{:?}", reader.job(job.delivery).unwrap()));
+    }
+}
+
 fn settle(store: &mut impl Store, settlement: Settlement) -> Effect {
     commit(store, Change::Settle(Box::new(settlement))).unwrap()
 }
@@ -123,9 +134,11 @@ fn ready(reader: &impl Reader) -> Vec<DeliveryId> {
 }
 
 fn what_is_committed_is_there_after_a_crash(bench: &impl Bench) {
-    let (mut store, _) = bench.start(at(0));
+    let (mut store, reader) = bench.start(at(0));
     let sent = message(&[&["b@one.example", "c@one.example"], &["d@two.example"]]);
-    let entries = enqueue(&mut store, &sent);
+    let effect = commit(&mut store, Change::Enqueue(Box::new(sent.clone()))).unwrap();
+    is_as_read(&reader, &effect);
+    let entries = effect.entries;
     assert_eq!(entries.len(), 2);
     assert_eq!((entries[0].next, entries[0].deadline), (at(0), at(4 * 3_600)), "due now, late in 4 hours");
     // Not closed: the process is gone.

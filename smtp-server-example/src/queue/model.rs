@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use smtp_proto::wire::params::{Notify, Ret};
 
@@ -204,6 +205,36 @@ pub(crate) struct NewMessage {
     pub(crate) batch: i64,
 }
 
+impl NewMessage {
+    /// One of its deliveries, to be tried for the first time.
+    pub(crate) fn job(&self, delivery: &NewDelivery, taken: Taken) -> Job {
+        let rcpts = taken.rcpts.into_iter().zip(&delivery.rcpts);
+        Job {
+            delivery: taken.delivery,
+            epoch: taken.epoch,
+            route: delivery.route.clone(),
+            envelope: self.envelope.clone(),
+            prefix: self.prefix.clone(),
+            body: self.body.clone(),
+            warn: delivery.warn,
+            attempts: 0,
+            adopted: false,
+            crashes: 0,
+            flight: Flight::default(),
+            rcpts: rcpts.map(|(id, rcpt)| rcpt.waiting(id)).collect(),
+        }
+    }
+}
+
+/// The numbers that a store has given to a new delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) epoch: i64,
+    /// In their order.
+    pub(crate) rcpts: Vec<RcptId>,
+}
+
 /// What a message's envelope says, and who brought it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
@@ -262,12 +293,20 @@ impl Body {
     pub(crate) const fn is_in_row(&self) -> bool {
         matches!(self.place, Place::Row(_))
     }
+
+    /// Octets that it takes in memory.
+    pub(crate) fn octets_in_row(&self) -> usize {
+        match &self.place {
+            Place::Row(data) => data.len(),
+            Place::File(_) => 0,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In the row.
-    Row(Vec<u8>),
+    Row(Bytes),
     /// In this file of the spool, which is durable already.
     File(String),
 }
@@ -291,6 +330,19 @@ pub(crate) struct NewRcpt {
     pub(crate) notify: Option<Notify>,
 }
 
+impl NewRcpt {
+    fn waiting(&self, id: RcptId) -> Rcpt {
+        Rcpt {
+            id,
+            address: self.address.clone(),
+            user: self.user.clone(),
+            orcpt: self.orcpt.clone(),
+            notify: self.notify,
+            unsure: false,
+        }
+    }
+}
+
 /// A delivery to be scheduled: all that the schedule keeps of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -302,6 +354,21 @@ pub(crate) struct Entry {
     pub(crate) octets: u64,
     /// An earlier try may have delivered it. It goes behind what is certain.
     pub(crate) unsure: bool,
+}
+
+impl Entry {
+    /// Of a delivery that has just come.
+    pub(crate) fn of(job: &Job) -> Self {
+        let expires = job.envelope.expires;
+        Self {
+            id: job.delivery,
+            route: job.route.clone(),
+            next: job.envelope.arrived,
+            deadline: job.warn.map_or(expires, |warn| warn.min(expires)),
+            octets: job.body.octets,
+            unsure: false,
+        }
+    }
 }
 
 /// A delivery to be tried: everything about it but its body's octets.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::dsn::Returned;
 use super::filter::Filter;
+use super::fresh::Fresh;
 use super::hint;
 use super::in_flight::InFlight;
 use super::intake::Intake;
@@ -101,6 +102,7 @@ pub(crate) struct Runner {
 struct Shared {
     with: Surroundings,
     schedule: Mutex<Schedule>,
+    fresh: Mutex<Fresh>,
     writer: Writer,
     reader: Arc<SqliteReader>,
     spool: Spool<RealDisk>,
@@ -190,6 +192,7 @@ impl Opened {
         let shared = Arc::new(Shared {
             with,
             schedule,
+            fresh: Mutex::default(),
             writer,
             reader,
             spool: self.spool,
@@ -304,9 +307,18 @@ impl Shared {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn apply(&self, schedule: &mut Schedule, effect: Effect, now: Timestamp) {
+    fn fresh(&self) -> MutexGuard<'_, Fresh> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, schedule: &mut Schedule, mut effect: Effect, now: Timestamp) {
         if !effect.opened.is_empty() {
             self.with.remote.ask_again();
+        }
+        {
+            let mut fresh = self.fresh();
+            effect.gone.iter().for_each(|id| drop(fresh.take(*id)));
+            effect.fresh.drain(..).for_each(|job| fresh.keep(job));
         }
         schedule.apply(effect, now);
     }
@@ -343,6 +355,10 @@ impl Shared {
 
     /// All about a delivery. An error says that nothing can be made of it.
     async fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError> {
+        let fresh = self.fresh().take(id);
+        if fresh.is_some() {
+            return Ok(fresh);
+        }
         let mut pause = STORE_AGAIN;
         loop {
             let reader = Arc::clone(&self.reader);

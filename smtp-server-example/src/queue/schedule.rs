@@ -177,7 +177,7 @@ impl Schedule {
 
     /// Notes whether a destination could be reached. Returns what has to be stored of it.
     pub(crate) fn reach(&mut self, key: &RouteKey, reach: &Reach, now: Timestamp) -> Option<RouteState> {
-        let (policy, most) = (self.policy.clone(), self.policy.per_route);
+        let (policy, most) = (self.policy.clone(), self.most(key));
         let route = self.route(key);
         match reach {
             Reach::Unasked => return None,
@@ -211,8 +211,15 @@ impl Schedule {
         self.place(&key, now);
     }
 
+    /// How many may be tried at once for a destination.
+    fn most(&self, key: &RouteKey) -> usize {
+        let Policy { per_route, at_once, .. } = self.policy;
+        // One thread writes to the mailboxes here; what it takes at once costs the less.
+        if *key == RouteKey::local() { per_route.max(at_once / 2) } else { per_route }
+    }
+
     fn route(&mut self, key: &RouteKey) -> &mut Route {
-        let most = self.policy.per_route;
+        let most = self.most(key);
         let window = if key.is_local() { most } else { WINDOW_FIRST.min(most) };
         self.routes.entry(key.clone()).or_insert_with(|| Route { window, ..Route::default() })
     }

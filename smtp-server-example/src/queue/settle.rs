@@ -240,7 +240,7 @@ mod tests {
             route: RouteKey::domain("one.example"),
             envelope: Envelope { body_type: BodyType::SevenBit, ..Envelope::sample(at(0)) },
             prefix: Vec::new(),
-            body: Body { octets: CONTENT.len() as u64, sha256: [0; 32], place: Place::Row(CONTENT.to_vec()) },
+            body: Body { octets: CONTENT.len() as u64, sha256: [0; 32], place: Place::Row(CONTENT.into()) },
             warn: Some(at(4 * 3_600)),
             attempts: 0,
             adopted: false,
@@ -282,7 +282,7 @@ mod tests {
 
     fn text(notice: &NewMessage) -> String {
         let Place::Row(content) = &notice.body.place else { panic!("in the row") };
-        String::from_utf8(content.clone()).unwrap()
+        String::from_utf8(content.to_vec()).unwrap()
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl<D: Disk> Draft<D> {
             self.spool.disk.sync_folder(path.parent().unwrap_or(&self.spool.folder))?;
             Place::File(self.name.clone())
         } else {
-            Place::Row(std::mem::take(&mut self.buffer))
+            Place::Row(std::mem::take(&mut self.buffer).into())
         };
         let sha256 = std::mem::take(&mut self.sha256).finalize().into();
         Ok(Body { octets: self.octets, sha256, place })
@@ -243,7 +243,7 @@ impl<D: Disk> Drop for Draft<D> {
 /// A body of its own making, as notifications are.
 pub(crate) fn body_of(octets: Vec<u8>) -> Body {
     let sha256 = Sha256::digest(&octets).into();
-    Body { octets: octets.len() as u64, sha256, place: Place::Row(octets) }
+    Body { octets: octets.len() as u64, sha256, place: Place::Row(octets.into()) }
 }
 
 /// Reads a body, and fails with `InvalidData` before its end if it is not the one that was taken.

@@ -22,9 +22,12 @@ use super::unconfirmed::{self, Doubtful, IntakeKey};
 use crate::queue_id::QueueId;
 
 /// The tables' version, kept in `user_version`. A file of a later one is refused, not guessed at.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = include_str!("sqlite/schema.sql");
+
+/// From version 1 to 2.
+const TO_2: &str = "CREATE INDEX message_body ON message (body_id) WHERE body_id IS NOT NULL";
 
 /// Statements that are kept ready: more than a message needs from its coming to its end. With fewer, each would be
 /// parsed anew for each message.
@@ -233,19 +236,22 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
         VERSION => Ok(()),
-        0 => {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            tx.execute_batch(SCHEMA)?;
-            tx.execute("INSERT INTO meta VALUES ('closed', 'yes')", [])?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-            tx.commit()?;
-            Ok(())
-        }
+        0 => make_version(db, &[SCHEMA, "INSERT INTO meta VALUES ('closed', 'yes')"]),
+        1 => make_version(db, &[TO_2]),
         other => {
             let what = format!("the queue's tables have version {other}, and this program knows {VERSION}");
             Err(StoreError::new(Trouble::Wrong, what))
         }
     }
+}
+
+/// Makes the tables of this version.
+fn make_version(db: &mut Connection, statements: &[&str]) -> Result<(), StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    statements.iter().try_for_each(|statement| tx.execute_batch(statement))?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    Ok(())
 }
 
 fn closed_in_order(db: &Connection) -> Result<bool, StoreError> {
@@ -507,13 +513,27 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_the_first_version_become_those_of_this_one() {
+        let folder = Folder::new();
+        let (mut store, _) = folder.try_start(at(0)).unwrap();
+        commit(&mut store, Change::Enqueue(Box::new(message(&[&["b@one.example"]])))).unwrap();
+        store.db.execute_batch("DROP INDEX message_body; PRAGMA user_version = 1").unwrap();
+        drop(store);
+        let (store, start) = folder.try_start(at(1)).unwrap();
+        assert_eq!(start.adopted, 1);
+        let plan = "EXPLAIN QUERY PLAN SELECT rowid FROM message WHERE body_id = 7";
+        let plan: String = store.db.query_row(plan, [], |row| row.get("detail")).unwrap();
+        assert!(plan.contains("USING COVERING INDEX message_body"), "a removed body is looked for: {plan}");
+    }
+
+    #[test]
     fn a_later_version_and_a_file_that_is_none_are_refused() {
         let folder = Folder::new();
         let (store, _) = folder.try_start(at(0)).unwrap();
         store.db.pragma_update(None, "user_version", VERSION + 1).unwrap();
         drop(store);
         let error = folder.try_start(at(1)).unwrap_err();
-        assert!(error.text.contains("version 2"), "{error}");
+        assert!(error.text.contains("version 3"), "{error}");
         let file = folder.0.path().join(Sqlite::FILE);
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, [b'x'; 4_096]).unwrap();

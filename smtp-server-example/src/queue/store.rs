@@ -68,10 +68,12 @@ impl Verb {
 }
 
 /// What a change did, as far as others have to act on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Effect {
     /// To be scheduled, instead of what was scheduled for these before.
     pub(crate) entries: Vec<Entry>,
+    /// All about those of them that are new. They can be had from the reader too.
+    pub(crate) fresh: Vec<Job>,
     /// Not to be scheduled any more.
     pub(crate) gone: Vec<DeliveryId>,
     /// To be tried again, though they could not be reached.

@@ -13,7 +13,6 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::health::Health;
-use super::model::Place;
 use super::pace::Pace;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
 use super::unconfirmed::{Shared, Unconfirmed, Untold};
@@ -373,10 +372,7 @@ impl Batch {
 
 fn octets(change: &Change) -> usize {
     match change {
-        Change::Enqueue(message) => match &message.body.place {
-            Place::Row(data) => message.prefix.len() + data.len(),
-            Place::File(_) => message.prefix.len(),
-        },
+        Change::Enqueue(message) => message.prefix.len() + message.body.octets_in_row(),
         _ => 0,
     }
 }

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::read::{entry, matching};
 use crate::queue::model::{
-    Crash, DeliveryId, DeliveryState, NewDelivery, NewMessage, Place, RcptState, RouteKey, RouteState,
-    Settled, Settlement, notify_word,
+    Crash, DeliveryId, DeliveryState, Entry, NewDelivery, NewMessage, Place, RcptId, RcptState, RouteKey,
+    RouteState, Settled, Settlement, Taken, notify_word,
 };
 use crate::queue::store::{Change, Effect, Order, POISON, StoreError, Trouble, Verb};
 use crate::queue_id::QueueId;
@@ -46,7 +46,7 @@ fn millis(time: Timestamp) -> i64 {
 
 fn enqueue(db: &Connection, message: &NewMessage, node: &str, epoch: i64) -> Result<Effect, StoreError> {
     let (data, file) = match &message.body.place {
-        Place::Row(data) => (Some(data), None),
+        Place::Row(data) => (Some(&data[..]), None),
         Place::File(file) => (None, Some(file)),
     };
     let octets = i64::try_from(message.body.octets).unwrap_or(i64::MAX);
@@ -85,9 +85,11 @@ fn enqueue(db: &Connection, message: &NewMessage, node: &str, epoch: i64) -> Res
     let mut effect = Effect { messages: vec![envelope.id], ..Effect::default() };
     let state = if message.hold.is_some() { DeliveryState::Hold } else { DeliveryState::Ready };
     for delivery in &message.deliveries {
-        let id = insert_delivery(db, row, delivery, state, (node, epoch, envelope.arrived))?;
+        let taken = insert_delivery(db, row, delivery, state, (node, epoch, envelope.arrived))?;
         if state == DeliveryState::Ready {
-            effect.entries.extend(entry(db, id)?);
+            let job = message.job(delivery, taken);
+            effect.entries.push(Entry::of(&job));
+            effect.fresh.push(job);
         }
     }
     Ok(effect)
@@ -99,7 +101,7 @@ fn insert_delivery(
     delivery: &NewDelivery,
     state: DeliveryState,
     (node, epoch, arrived): (&str, i64, Timestamp),
-) -> Result<DeliveryId, StoreError> {
+) -> Result<Taken, StoreError> {
     let sql = "INSERT INTO delivery (msg_id, route_key, owner, epoch, state, next_at, warn_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
@@ -115,10 +117,12 @@ fn insert_delivery(
     let sql =
         "INSERT INTO rcpt (delivery_id, address, user, orcpt, notify, state) VALUES (?, ?, ?, ?, ?, 'wait')";
     let mut insert = db.prepare_cached(sql)?;
+    let mut rcpts = Vec::with_capacity(delivery.rcpts.len());
     for rcpt in &delivery.rcpts {
         insert.execute(params![id, rcpt.address, rcpt.user, rcpt.orcpt, rcpt.notify.map(notify_word)])?;
+        rcpts.push(RcptId(db.last_insert_rowid()));
     }
-    Ok(DeliveryId(id))
+    Ok(Taken { delivery: DeliveryId(id), epoch, rcpts })
 }
 
 fn withdraw(db: &Connection, id: QueueId) -> Result<Effect, StoreError> {
@@ -154,20 +158,21 @@ fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> R
             settle_rcpt(db, id, rcpt, ended)?;
         }
     }
+    let sql = "SELECT count(*) FROM rcpt WHERE delivery_id = ? AND state = 'wait'";
+    let waiting: i64 = db.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
     let mut effect = Effect::default();
     if counts {
         note_attempt(db, settlement, before.attempts + 1, node)?;
         for notice in &settlement.notices {
             let stored = enqueue(db, notice, node, epoch)?;
             effect.entries.extend(stored.entries);
+            effect.fresh.extend(stored.fresh);
             effect.messages.extend(stored.messages);
         }
     }
     if let Some(route) = &settlement.route {
         note_route(db, route)?;
     }
-    let sql = "SELECT count(*) FROM rcpt WHERE delivery_id = ? AND state = 'wait'";
-    let waiting: i64 = db.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
     if waiting == 0 {
         finish(db, id, before.message, ended, &mut effect)?;
     } else if let Some(why) = settlement.hold.as_ref().filter(|_| counts) {
@@ -246,8 +251,10 @@ fn note_attempt(db: &Connection, settlement: &Settlement, n: i64, node: &str) ->
         attempt.outcome,
         attempt.transcript,
     ])?;
-    db.prepare_cached("DELETE FROM attempt WHERE delivery_id = ? AND n <= ?")?
-        .execute(params![id, n - ATTEMPTS_KEPT])?;
+    if n > ATTEMPTS_KEPT {
+        db.prepare_cached("DELETE FROM attempt WHERE delivery_id = ? AND n <= ?")?
+            .execute(params![id, n - ATTEMPTS_KEPT])?;
+    }
     Ok(())
 }
 

@@ -182,7 +182,7 @@ fn job(db: &Connection, id: DeliveryId) -> Result<Option<Job>, StoreError> {
 
 fn job_of(row: &Row<'_>, id: DeliveryId) -> Result<Job, StoreError> {
     let place = match (row.get::<_, Option<Vec<u8>>>("data")?, row.get::<_, Option<String>>("file")?) {
-        (Some(data), None) => Place::Row(data),
+        (Some(data), None) => Place::Row(data.into()),
         (None, Some(file)) => Place::File(file),
         _ => return Err(corrupt(format!("delivery {id}: a body is in a row or in a file"))),
     };

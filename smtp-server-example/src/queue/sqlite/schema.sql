@@ -31,6 +31,8 @@ CREATE TABLE message (
   batch INTEGER NOT NULL,                      -- the commit that it came with
   doubt INTEGER NOT NULL DEFAULT 0             -- its client may not know that we have it
 ) STRICT;
+-- A body that is removed is looked for here, since messages refer to it.
+CREATE INDEX message_body ON message (body_id) WHERE body_id IS NOT NULL;
 CREATE INDEX message_sender ON message (sender);
 CREATE INDEX message_done ON message (done_at) WHERE done_at IS NOT NULL;
 CREATE INDEX message_batch ON message (batch);
