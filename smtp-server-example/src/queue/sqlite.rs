@@ -441,6 +441,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_at_its_dot_three_times_is_held_whatever_is_wanted() {
+        let folder = Folder::new();
+        let (mut store, _) = folder.try_start(at(0)).unwrap();
+        let sent = Change::Enqueue(Box::new(message(&[&["b@one.example"]])));
+        let id = commit(&mut store, sent).unwrap().entries[0].id;
+        drop(store);
+        for left in 1..=3 {
+            // Each run ended in order, and cut it off.
+            let past = Past { left: Left { crashed: vec![], dotted: vec![id] }, ..Past::default() };
+            let (_, start) = folder.start_after(past, at(left)).unwrap();
+            let held: Vec<_> = start.held.iter().map(|(id, why)| (*id, &why[..8])).collect();
+            let want = if left == 3 { vec![(id, "unknown:")] } else { vec![] };
+            assert_eq!((held, start.unknown.len()), (want, 1), "{left} times");
+        }
+    }
+
+    #[test]
     fn what_the_last_run_could_not_store_is_stored_before_anything_is_tried() {
         let folder = Folder::new();
         let (mut store, reader) = folder.start(at(0));

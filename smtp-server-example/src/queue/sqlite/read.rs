@@ -262,7 +262,7 @@ pub(in crate::queue) fn matching(
             Term::Id(id) => ("m.queue_id = ?", Value::from(id.clone())),
             Term::From(address) => ("m.sender = ?", Value::from(address.clone())),
             Term::To(address) => (
-                "EXISTS (SELECT 1 FROM rcpt r WHERE r.delivery_id = d.delivery_id AND r.address = ?)",
+                "d.delivery_id IN (SELECT r.delivery_id FROM rcpt r WHERE r.address = ?)",
                 Value::from(address.clone()),
             ),
             Term::Domain(domain) => {
