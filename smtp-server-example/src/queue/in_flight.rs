@@ -12,10 +12,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 use super::model::DeliveryId;
 use super::watchdog::Pulse;
 
-/// A file of more octets is begun anew, with what is open.
+/// A file of more octets is begun anew, with what is open. There is room for so many from the start.
 const LONG: u64 = 1 << 20;
 
 /// What the last run left.
@@ -139,7 +141,11 @@ fn create(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)
+    let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)?;
+    // On a disk that is full later, nothing but these lines may say what another host has taken. Where the file system can
+    // set no room apart, they have to find it.
+    let _ = fallocate(&file, FallocateFlags::KEEP_SIZE, 0, LONG);
+    Ok(file)
 }
 
 impl Left {

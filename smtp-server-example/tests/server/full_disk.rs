@@ -174,3 +174,33 @@ fn what_was_at_its_dot_is_known_though_the_line_that_a_try_begins_found_no_room(
     let unknown = server.start.iter().find(|line| line.contains(" unknown id="));
     assert!(unknown.is_some_and(|line| field(line, "via") == "t.example"), "{:?}", server.start);
 }
+
+#[test]
+fn what_another_host_took_on_a_disk_that_was_full_is_named_at_the_next_start() {
+    let Some(dns) = knot(&[("t.example", ZONE)]) else { return };
+    let (folder, catcher) = (TempDir::new().unwrap(), Catcher::listen());
+    let Some(disk) = Disk::mount(&folder.path().join("mail"), "64m") else { return };
+    let more =
+        "[limits]\ndisk_reserve_percent = 0\n[queue]\nretry_first_seconds = 5\npause_first_seconds = 5\n";
+    let mut server = server(folder.path(), &dns, catcher.address, more);
+    dns.signal("STOP");
+    submit(&mut alice(&server), "taken");
+    server.line(" deferred ");
+    server.settle();
+    server.signal("TERM");
+    server.wait();
+    dns.signal("CONT");
+    server = Server::again(folder.path());
+    // Neither its rows nor the journal of results can say now that it was taken.
+    Left::Pages(0).on(&disk);
+    server.line(" relayed ");
+    server.line(" not-kept ");
+    server.signal("KILL");
+    server.wait();
+    disk.change(ENOUGH);
+    let server = Server::again(folder.path());
+    let unknown = server.start.iter().find(|line| line.contains(" unknown id="));
+    assert!(unknown.is_some(), "a second copy leaves, and nobody is told: {:?}", server.start);
+    server.settle();
+    assert_eq!(catcher.copies().get("taken"), Some(&2));
+}
