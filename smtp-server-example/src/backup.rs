@@ -102,6 +102,7 @@ fn restoring(folder: &Path, error: &StoreError) -> Failure {
         Trouble::Wrong => {
             let what = format!("no queue can be restored to {}: {error}", folder.display());
             Failure::new(Kind::CantCreate, what)
+                .help("nothing is overwritten: end the server, and move away what is left of its queue")
         }
         _ => mailroom::broken(folder, error),
     }

@@ -230,7 +230,7 @@ pub(crate) fn broken(folder: &Path, error: &StoreError) -> Failure {
         ),
         Trouble::Busy => Failure::new(Kind::TryLater, what),
         Trouble::Io => Failure::new(Kind::CantCreate, what)
-            .help("let the user that runs the server write there, or choose another folder with --data or `data`"),
+            .help("is the disk full? if not, let the user that runs the server write there, or choose another folder with --data or `data`"),
         Trouble::Wrong | Trouble::Closed => Failure::new(Kind::Io, what),
     }
 }

@@ -250,7 +250,8 @@ pub(crate) fn no_folder(folder: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             failure.help("a file is in its way: move it, or choose another folder with --data or `data`")
         }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failure.help("make room there"),
         io::ErrorKind::ReadOnlyFilesystem => failure.help("choose a folder that can be written to"),
-        _ => failure,
+        _ => failure.help("is `data` (or --data) the folder that was meant?"),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use smtp_proto::server::{CloseReason, Facts, ReceivedBy, ResetCause, Step};
+use smtp_proto::server::{CloseReason, Facts, Mail, Pending, ReceivedBy, ResetCause, Step};
 use smtp_proto::wire::params::RcptParams;
 use smtp_proto::wire::path::{Mailbox, ReversePath};
 use smtp_proto::wire::reply::{EnhancedCode, Reply};
@@ -21,7 +21,7 @@ use crate::fixups::{Fixups, Given};
 use crate::gate::{Gate, Stage};
 use crate::held::Held;
 use crate::live::Live;
-use crate::log::{Log, seconds};
+use crate::log::{Event, Log, seconds};
 use crate::login::Login;
 use crate::metrics;
 use crate::people::{People, random_text};
@@ -146,8 +146,8 @@ impl Service {
                         mail.refuse(&metrics::reply(kind, refusal.reply()));
                         continue;
                     }
-                    let sender = self.sender(mail.facts(), mail.sender());
-                    match sender.and_then(|()| self.share(mail.params().size())) {
+                    let sender = self.sender(kind, mail.facts(), mail.sender());
+                    match sender.and_then(|()| self.share(kind, &mail)) {
                         Ok(share) => {
                             transaction = Some(Transaction::new(kind, &mail, share));
                             metrics::code(kind, 250, EnhancedCode::new(2, 1, 0));
@@ -231,25 +231,32 @@ impl Service {
     }
 
     /// What a message of that size needs.
-    fn share(&self, size: Option<u64>) -> Result<Share, Reply<'static>> {
+    fn share(&self, kind: Kind, mail: &Pending<'_, Mail<'_>>) -> Result<Share, Reply<'static>> {
+        let size = mail.params().size();
         let share = self.pressure.begin(size, &self.people.config().limits);
         share.inspect_err(|reply| {
-            let why = reply.text();
-            self.log.event("refused").maybe("size", size).octets("why", why);
+            let event = self.refused(kind, mail.facts(), mail.sender());
+            event.maybe("size", size).octets("why", reply.text());
         })
     }
 
+    /// A line that tells of a MAIL that is refused: who asks for that message later has no more than its sender.
+    fn refused(&self, kind: Kind, facts: &Facts, sender: ReversePath<'_>) -> Event<'_> {
+        let event = self.log.event("refused").field("via", kind).field("from", sender);
+        event.maybe("user", facts.user()).maybe("peer", facts.peer().remote())
+    }
+
     /// Whoever logged in sends in their own name, and so much in an hour.
-    fn sender(&self, facts: &Facts, sender: ReversePath<'_>) -> Result<(), Reply<'static>> {
+    fn sender(&self, kind: Kind, facts: &Facts, sender: ReversePath<'_>) -> Result<(), Reply<'static>> {
         let Some(name) = facts.user() else { return Ok(()) };
         let known = self.people.known();
         let user = known.directory.login(name).ok_or(NOT_YOURS)?;
         if sender.mailbox().is_some_and(|mailbox| !known.directory.owns(user, mailbox)) {
-            self.log.event("refused").field("user", name).field("from", sender).field("why", "not-theirs");
+            self.refused(kind, facts, sender).field("why", "not-theirs");
             return Err(NOT_YOURS);
         }
         if !self.people.may_send(name, Instant::now()) && !self.held.has_room(&self.people, name) {
-            self.log.event("refused").field("user", name).field("from", sender).field("why", "enough");
+            self.refused(kind, facts, sender).field("why", "enough");
             return Err(ENOUGH);
         }
         Ok(())

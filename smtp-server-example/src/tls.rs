@@ -50,10 +50,18 @@ pub(crate) fn load(tls: &Tls) -> Result<Option<Pair>, Failure> {
     let (chain, key) = (read(&tls.certificate)?, read(&tls.key)?);
     let made = server_config(&chain, &key).map_err(|error| {
         let files = format!("{} and {}", tls.certificate.display(), tls.key.display());
-        Failure::new(Kind::Config, format!("no use for {files}: {error}"))
+        let what = match is_of_another_key(&error) {
+            true => "the key is not that of the certificate".to_owned(),
+            false => error.to_string(),
+        };
+        Failure::new(Kind::Config, format!("no use for {files}: {what}"))
             .help("want PEM text: the server's certificate before those that signed it, and its own key")
     })?;
     Ok(Some(Pair { config: Arc::new(made), ends: ends(&certificates(&chain)), files }))
+}
+
+fn is_of_another_key(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch))
 }
 
 /// The certificates in the file, the server's own first; none where there is none or it can't be read.

@@ -79,8 +79,8 @@ fn judge(
                 name,
                 "it shows another certificate than the file's",
                 WHY,
-                "if the file is newer than some seconds, `certificate-not-read` in the log says why; then restart the \
-                 server",
+                "if the file is older than some seconds, `certificate-not-read` in the log says why it is not shown; once \
+                 `certificate` above is ok, it is shown without a restart",
             ),
         },
         Err(Trouble::None(error)) => findings.fail(

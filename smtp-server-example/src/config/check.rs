@@ -39,6 +39,9 @@ pub(super) fn check(config: &Config) -> Checked {
     sending(config)?;
     routes::check(config)?;
     metrics(config)?;
+    if let Some(i) = config.dns.servers.iter().position(|server| server.port() == 0) {
+        return wrong(format!("dns.servers.{i}"), "port 0 is nobody's", "DNS servers have port 53");
+    }
     neighbours(config)
 }
 

@@ -23,8 +23,13 @@ impl<'d> Document<'d> {
 
     /// The document as a value.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        toml::from_str(self.text)
-            .map_err(|error| located(self.file, self.text, error.span(), error.message()))
+        toml::from_str(self.text).map_err(|error| {
+            let failure = located(self.file, self.text, error.span(), error.message());
+            match form_of(error.message()) {
+                Some(form) => failure.help(form),
+                None => failure,
+            }
+        })
     }
 
     /// Something is wrong at a key or list entry: `user.0.name`. Should it not be in the file, the error names the
@@ -72,6 +77,22 @@ impl<'d> Document<'d> {
         }
         Some(span)
     }
+}
+
+/// How a value has to be written, where it is one of another kind.
+fn form_of(error: &str) -> Option<&'static str> {
+    let (found, wanted) = error.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
+    Some(match wanted {
+        "u16" | "u32" | "u64" | "usize" => {
+            "a whole number without quotes or a unit, as 30: the unit is in the key's name"
+        }
+        "a boolean" => "true or false, without quotes",
+        "a sequence" => "a list, in brackets also if it is of one: [\"…\"]",
+        "a string" | "path string" if !found.starts_with("map") && !found.starts_with("sequence") => {
+            "in quotes: \"…\""
+        }
+        _ => return None,
+    })
 }
 
 fn collect_unknown(above: &str, table: &DeTable<'_>, unknown: &mut Vec<(Range<usize>, String)>) {

@@ -1,5 +1,6 @@
 //! `GET /metrics` over HTTP, by hyper: what asks is a program on this machine.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::encoding::text::encode;
 use smtp_tokio::Handle;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use super::figures::{Now, Use, descriptors};
 use super::registry;
@@ -26,7 +27,8 @@ use crate::pressure::Pressure;
 use crate::queue::Queue;
 use crate::serve::Shown;
 
-/// Questions at a time. One program asks, now and then.
+/// Questions at a time. One program asks, now and then; where there are more, the oldest is given up for the newest, so
+/// that whoever asks nothing keeps nobody out.
 const AT_ONCE: usize = 8;
 
 /// How long a question may take to arrive, and an answer to be read.
@@ -54,13 +56,16 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Answers for as long as it is polled.
 pub(crate) async fn serve(listener: TcpListener, sources: Arc<Sources>) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let sources = Arc::clone(&sources);
-                tokio::spawn(async move {
+                open.retain(|question| !question.is_finished());
+                if open.len() == AT_ONCE {
+                    open.pop_front().inspect(AbortHandle::abort);
+                }
+                let question = tokio::spawn(async move {
                     let service = service_fn(move |request| answer(Arc::clone(&sources), request));
                     let connection = http1::Builder::new()
                         .timer(TokioTimer::new())
@@ -69,8 +74,8 @@ pub(crate) async fn serve(listener: TcpListener, sources: Arc<Sources>) {
                         .serve_connection(TokioIo::new(stream), service);
                     // Who goes away before the answer is there did not want it.
                     let _ = tokio::time::timeout(PATIENCE * 2, connection).await;
-                    drop(place);
                 });
+                open.push_back(question.abort_handle());
             }
             // Descriptors are short: others end meanwhile.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,

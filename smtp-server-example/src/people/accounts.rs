@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -146,11 +146,17 @@ impl Accounts {
         change: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let failed = |error: io::Error| {
-            Failure::new(Kind::CantCreate, format!("can't write {}: {error}", path.display()))
-                .help("run this as the user that runs the server")
+            let failure = Failure::new(Kind::CantCreate, format!("can't write {}: {error}", path.display()));
+            failure.help(match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "make room there: nothing was changed"
+                }
+                _ => "run this as the user that runs the server",
+            })
         };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(failed)?;
+            // Mail will be there too, and that is its owner's alone.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
         let lock = private(&path.with_extension("lock"), false).map_err(failed)?;
         lock.lock().map_err(failed)?;
@@ -214,7 +220,8 @@ mod tests {
         let read = Accounts::read(&path).unwrap();
         assert_eq!(read.user, [added]);
         assert_eq!(read.secret(), Accounts::read(&path).unwrap().secret(), "the secret stays");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700), "mail is put there too");
     }
 
     #[test]

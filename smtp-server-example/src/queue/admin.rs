@@ -10,7 +10,7 @@ use super::lock::Lock;
 use super::model::{DeliveryState, RouteKey};
 use super::shape::shape;
 use super::sqlite::{Sqlite, SqliteReader, matching};
-use super::store::{Change, Effect, Order, Store, StoreError, Verb};
+use super::store::{Change, Effect, Order, Store, StoreError, Trouble, Verb};
 
 /// Deliveries or messages in one answer, which is a line of some MiB at most. Who asks goes on behind the last of them.
 const PAGE: usize = 2_000;
@@ -56,6 +56,7 @@ impl Behind {
 pub(super) fn answer_at_rest(lock: &Lock, request: Request, now: Timestamp) -> Result<Value, StoreError> {
     let mut store = Sqlite::open_at_rest(lock)?;
     match request {
+        request if is_careless(&request) => Err(careless()),
         Request::Order { verb, filter, dry } => {
             let change = Change::Order(Order { verb, filter, now, dry });
             let answer = store.commit(&[change])?.pop();
@@ -65,6 +66,16 @@ pub(super) fn answer_at_rest(lock: &Lock, request: Request, now: Timestamp) -> R
         }
         other => asked(&store.reader(), &other, now),
     }
+}
+
+/// Whether something would be done to all that waits without saying so. To try all of it does no harm.
+pub(super) fn is_careless(request: &Request) -> bool {
+    matches!(request, Request::Order { verb, filter, .. } if *verb != Verb::Retry && filter.terms().is_empty())
+}
+
+/// What is said to that.
+pub(super) fn careless() -> StoreError {
+    StoreError::new(Trouble::Wrong, "which? say `all` for all of them")
 }
 
 /// Answers what needs no writing.

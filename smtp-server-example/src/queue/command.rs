@@ -48,7 +48,7 @@ pub(crate) enum Command {
 }
 
 /// Why a message may not be found.
-pub(super) const FORGOTTEN: &str = "what was done is forgotten after queue.keep_done_seconds, 30 days unless set; what was refused is in the log alone";
+pub(super) const FORGOTTEN: &str = "what was done is forgotten after queue.keep_done_seconds, 30 days unless set; what was refused is in the log, and sessions that failed are known as long as the server runs";
 
 /// Where the queue is.
 #[derive(Debug, Args)]
@@ -144,7 +144,10 @@ impl Place {
 
 fn failed(folder: &Path, error: &StoreError) -> Failure {
     match error.kind {
-        Trouble::Closed => Failure::new(Kind::NoInput, error.text.clone()),
+        Trouble::Closed => {
+            let help = "is it the folder of a server that has run? it is `data` in the settings, or --data of `demo`";
+            Failure::new(Kind::NoInput, error.text.clone()).help(help)
+        }
         _ => mailroom::broken(folder, error),
     }
 }
@@ -268,14 +271,11 @@ fn details(shown: &Value) -> String {
                 let _ = writeln!(text, "    to <{to}>: {state}, {}{unsure}", plain(&rcpt["reply"]));
             }
             for attempt in delivery["attempts"].as_array().into_iter().flatten() {
-                let _ = writeln!(
-                    text,
-                    "    try {} at {}: {} at {}",
-                    attempt["n"],
-                    plain(&attempt["ended"]),
-                    plain(&attempt["outcome"]),
-                    plain(&attempt["host"]),
-                );
+                let (n, ended) = (&attempt["n"], plain(&attempt["ended"]));
+                let host = attempt["host"]
+                    .as_str()
+                    .map_or_else(String::new, |_| format!(" at {}", plain(&attempt["host"])));
+                let _ = writeln!(text, "    try {n} at {ended}: {}{host}", plain(&attempt["outcome"]));
             }
         }
     }

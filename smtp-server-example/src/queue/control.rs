@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::admin::{Request, answer_at_rest, asked, obeyed};
+use super::admin::{Request, answer_at_rest, asked, careless, is_careless, obeyed};
 use super::lock::Lock;
 use super::runner::Queue;
 use super::store::{Change, Order, StoreError, Trouble, Verb};
@@ -42,7 +42,17 @@ pub(crate) fn listen(folder: &Path) -> io::Result<UnixListener> {
     let path = socket(folder);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => UnixListener::bind(path),
+        // The system has room for 107 octets, and says so in its own words.
+        _ => UnixListener::bind(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                let what = format!(
+                    "{} is too long a name for a socket: have `data` be a shorter one",
+                    path.display()
+                );
+                io::Error::new(error.kind(), what)
+            }
+            _ => error,
+        }),
     }
 }
 
@@ -105,6 +115,7 @@ impl Queue {
     async fn answer(self, request: Request) -> Result<Value, StoreError> {
         let now = Timestamp::now();
         match request {
+            request if is_careless(&request) => Err(careless()),
             Request::Order { verb, filter, dry } => {
                 let done = self.writer.make(Change::Order(Order { verb, filter, now, dry })).await?;
                 if !dry {

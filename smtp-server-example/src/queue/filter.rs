@@ -59,6 +59,9 @@ impl Term {
                 id if !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric()) => {
                     Ok(Self::Id(id.to_ascii_uppercase()))
                 }
+                address if address.contains('@') => {
+                    Err(format!("`{address}` is no queue id; did you mean to={address}, or from={address}?"))
+                }
                 other => Err(format!("`{other}` is no queue id; {GRAMMAR}")),
             };
         };
@@ -157,6 +160,9 @@ mod tests {
             let parsed = Filter::parse([word]);
             assert_eq!(parsed.ok(), want.map(|term| Filter(vec![term])), "{why}: {word}");
         }
+        assert!(
+            Filter::parse(["a@b.example"]).unwrap_err().contains("did you mean to=a@b.example, or from=")
+        );
     }
 
     #[test]

@@ -45,13 +45,22 @@ fn theirs(said: &Said) -> Option<&'static str> {
 /// Of what we say.
 fn ours(said: &Said) -> Option<&'static str> {
     Some(match said.status {
+        (4, 4, 1) if is_refused_elsewhere(&said.text) => {
+            "nobody listens there: does it run, and is that its port?"
+        }
         (4, 4, 1) => "if no host can be reached, port 25 may be closed on the way out: ask the provider",
+        (4, 3, 1) => "make room on the disk; then it is tried by itself, or by `queue retry` at once",
         (4, 4, 3) => "does the resolver answer? `check` asks it",
         (_, 4, 6) => "its hosts in DNS lead here: if its mail belongs here, add it to `domains`",
         (4, 7, 4 | 5) => "`relay.tls`, or the message, requires TLS that this host does not have",
         (4, 2, 2) => "the recipient has to make room",
         _ => return None,
     })
+}
+
+/// Whether a host says that nobody listens, at a port that is not the one that providers close.
+fn is_refused_elsewhere(text: &str) -> bool {
+    text.contains("Connection refused") && !text.contains(":25: ")
 }
 
 #[cfg(test)]
@@ -81,6 +90,23 @@ mod tests {
             (theirs("550 5.1.1 No such user", (5, 1, 1)), None, "that is plain"),
             (theirs("550 5.7.1 Not from you", (5, 7, 1)), None, "nobody knows why"),
             (Said::ours((4, 4, 1), "451 4.4.1 No connection"), Some("port 25"), "nobody there"),
+            (
+                Said::ours(
+                    (4, 4, 1),
+                    "451 4.4.1 No connection to 192.0.2.1:587: Connection refused (os error 111)",
+                ),
+                Some("its port"),
+                "a smart host that does not run",
+            ),
+            (
+                Said::ours(
+                    (4, 4, 1),
+                    "451 4.4.1 No connection to 192.0.2.1:25: Connection refused (os error 111)",
+                ),
+                Some("provider"),
+                "some providers refuse for others",
+            ),
+            (Said::ours((4, 3, 1), "452 4.3.1 No space left on device"), Some("make room"), "our own disk"),
             (Said::ours((4, 4, 3), "451 4.4.3 no answer"), Some("resolver"), "DNS"),
             (Said::ours((5, 4, 6), "550 5.4.6 loop"), Some("`domains`"), "a loop"),
             (Said::ours((4, 7, 4), "451 4.7.4 TLS is required"), Some("`relay.tls`"), "TLS"),

@@ -252,7 +252,7 @@ fn outcome(sent: Sent) -> Outcome {
         Sent::Refused(reply) if reply.is_permanent() => Outcome::Refused(Said::theirs(&reply)),
         Sent::Refused(reply) => Outcome::Later(Said::theirs(&reply)),
         Sent::Unknown => {
-            Outcome::Unknown(Said::ours((4, 4, 2), "451 4.4.2 No answer came after the final dot"))
+            Outcome::Unknown(Said::ours((4, 4, 2), "451 4.4.2 No valid answer came after the final dot"))
         }
         Sent::NotTried(why) => Outcome::not_tried(why),
     }

@@ -206,9 +206,9 @@ pub(super) fn fill(source: &mut impl Read, slice: &mut [u8]) -> io::Result<usize
 fn failed(error: &io::Error) -> Outcome {
     match error.kind() {
         _ if is_corrupt(error) => Outcome::Corrupt(Said::ours((5, 3, 0), format!("554 5.3.0 {error}"))),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Outcome::Later(Said::ours((4, 2, 2), format!("452 4.2.2 {error}")))
-        }
+        io::ErrorKind::QuotaExceeded => Outcome::Later(Said::ours((4, 2, 2), format!("452 4.2.2 {error}"))),
+        // The disk is everybody's, and whoever makes room wants no mailbox left alone for long (RFC 3463 §3.4).
+        io::ErrorKind::StorageFull => Outcome::Later(Said::ours((4, 3, 1), format!("452 4.3.1 {error}"))),
         _ => Outcome::Later(Said::ours((4, 3, 0), format!("451 4.3.0 {error}"))),
     }
 }
@@ -247,5 +247,20 @@ impl Transport for Nowhere {
         let refused = |rcpt: &Rcpt| (rcpt.id, Outcome::Refused(said.clone()));
         let outcomes = job.rcpts.iter().map(refused).collect();
         Box::pin(async move { Report { outcomes, ..Report::default() } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_full_mailbox() {
+        for (kind, status) in
+            [(io::ErrorKind::StorageFull, (4, 3, 1)), (io::ErrorKind::QuotaExceeded, (4, 2, 2))]
+        {
+            let Outcome::Later(said) = failed(&kind.into()) else { panic!("{kind}: it may pass") };
+            assert_eq!(said.status, status, "{kind}");
+        }
     }
 }

@@ -61,7 +61,7 @@ impl Ledger {
             }
             // It may have been taken: no other host gets it now.
             Sent::Unknown => {
-                let said = Said::ours((4, 4, 2), "451 4.4.2 No answer came after the final dot");
+                let said = Said::ours((4, 4, 2), "451 4.4.2 No valid answer came after the final dot");
                 entry.settled = Some(Outcome::Unknown(said));
             }
             Sent::NotTried(why) => match Outcome::not_tried(why) {

@@ -14,6 +14,9 @@ const SLICE: usize = 16 * 1024;
 
 /// Returns the lines that the message would get.
 pub(crate) fn scan(command: &cli::Scan, log: &Log) -> Result<String, Failure> {
+    if command.clamav.0.is_none() && command.rspamd.0.is_none() {
+        return Err(Failure::new(Kind::Usage, "no scanner is named").help("give --clamav, --rspamd or both"));
+    }
     let message = fs::read(&command.message).map_err(|error| unreadable(command, &error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -98,6 +98,8 @@ fn a_pair_that_does_not_belong_together_is_refused_and_told_once_and_the_old_one
             told.contains("key.pem") && told.contains("the certificate of before is shown"),
             "{why}: {told}"
         );
+        let is_of_another = told.contains("the key is not that of the certificate");
+        assert_eq!(is_of_another, why == "another's certificate", "{told}");
         let times = lines.iter().filter(|line| line.contains(" certificate-not-read ")).count();
         assert_eq!(times, 1, "{why}: {lines:?}");
         assert!(runtime().block_on(connect(&server, &first)).is_some(), "{why}");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -110,6 +111,17 @@ fn every_metric_that_an_alert_names_exists() {
     {
         assert!(alerts.contains(group), "{group}: the labels that these tests know are used");
     }
+}
+
+#[test]
+fn whoever_connects_and_asks_nothing_keeps_nobody_from_the_figures() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::serve(folder.path(), SETTINGS);
+    let address = server.address_of("metrics");
+    let _silent: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let began = Instant::now();
+    assert!(ask(&server, "GET /metrics").0.starts_with("HTTP/1.1 200 "));
+    assert!(began.elapsed() < Duration::from_secs(9), "a question may take 10 s, and 100 were before it");
 }
 
 #[test]

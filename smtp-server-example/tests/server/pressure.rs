@@ -64,6 +64,10 @@ fn a_message_that_would_not_leave_the_reserve_is_told_452_at_mail() {
     client.say_all(&["EHLO x.example"]);
     let reply = client.say(&format!("MAIL FROM:<a@x.example> SIZE={}", most / 2));
     assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+    let line = server.line(" refused ");
+    for part in ["via=mx", "from=<a@x.example>", "peer=127.0.0.1:", "size=", "why=\"Not enough room"] {
+        assert!(line.contains(part), "who asks for it has no more: {line}");
+    }
     client.say_all(&["MAIL FROM:<a@x.example> SIZE=1000", "RCPT TO:<alice@example.test>", "DATA", "x\r\n."]);
     assert_eq!(server.mail("alice").len(), 1, "a smaller one finds room");
 }

@@ -1,6 +1,8 @@
 //! Mail between our 250 and the mailbox: kept over a crash, tried again, told of, and in the operator's hands.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -189,6 +191,22 @@ fn the_operator_holds_releases_and_drops_on_a_server_that_runs() {
         let output = run(&[&["queue"], args, &["--data", data.to_str().unwrap()]].concat());
         assert_eq!(output.status.code(), Some(64), "nothing comes {why}");
     }
+    let mut control = UnixStream::connect(data.join(".queue/control.sock")).unwrap();
+    control.write_all(b"{\"Order\":{\"verb\":\"Drop\",\"filter\":[],\"dry\":false}}\n").unwrap();
+    let mut answer = String::new();
+    control.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("say `all`"), "nor of a program that forgets: {answer}");
+}
+
+#[test]
+fn a_folder_whose_name_is_too_long_for_a_socket_is_refused_in_words() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("d".repeat(100));
+    let any = "127.0.0.1:0";
+    let listen = ["--listen", any, "--listen-submission", any, "--listen-submissions", any];
+    let output = run(&[&["demo", "--data", data.to_str().unwrap()], &listen[..]].concat());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("have `data` be a shorter one") && output.status.code() == Some(73), "{error}");
 }
 
 #[test]

@@ -401,3 +401,53 @@ fn a_log_line_says_where_the_time_went_to_a_mailbox_and_to_another_host() {
     assert!(seconds(&line, "wait") + seconds(&line, "data") <= seconds(&line, "total") + 0.01, "{line}");
     assert!(Duration::from_secs_f64(seconds(&line, "total")) < PATIENCE, "{line}");
 }
+
+/// When a host says what, which event the log has then, how often it is asked for the message until it has taken it
+/// properly, and why.
+const NONSENSE: &[(&str, &str, &str, usize, &str)] = &[
+    (".", "250 2.0.0 Taken\r\n421 4.3.2 Bye", " relayed ", 1, "what it says later changes nothing"),
+    (".", "250-2.0.0 Taken\r\n\0 nonsense\r\n250 2.0.0 Taken", " deferred ", 2, "a line that is none"),
+    (".", "999 2.0.0 Taken", " deferred ", 2, "no such class"),
+    (".", "25", " deferred ", 2, "half a code"),
+    (".", "354 Go on", " deferred ", 2, "no answer to that"),
+    (".", "554 5.7.1 No\r\n250 2.0.0 Taken", " refused ", 1, "the first answer is the answer"),
+    ("DATA", "250 2.0.0 Taken", " deferred ", 1, "nothing was sent that could have been taken"),
+    (
+        "RCPT",
+        "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Taken",
+        " deferred ",
+        1,
+        "answers in advance are for nobody",
+    ),
+    ("MAIL", "220 there.example", " relayed ", 1, "the first digit decides (RFC 5321 §4.3.2)"),
+];
+
+#[test]
+fn a_host_that_answers_nonsense_makes_no_message_be_lost_and_none_come_twice_that_it_had_not() {
+    let folder = TempDir::new().unwrap();
+    let host = Host::start(|_, _| None);
+    let ours = ours(folder.path(), host.address.port(), "");
+    let mut alice = alice(&ours);
+    let endless: &str = "250-more\r\n".repeat(100_000).leak();
+    let long: &str = format!("250 {}", "x".repeat(1_000_000)).leak();
+    let large = [
+        (".", endless, " deferred ", 2, "a reply of a megabyte"),
+        ("RCPT", endless, " deferred ", 1, "it ends the connection early"),
+        (".", long, " deferred ", 2, "one line of a megabyte"),
+    ];
+    for (n, (at, answer, event, asked, why)) in NONSENSE.iter().copied().chain(large).enumerate() {
+        let subject = format!("m{n}");
+        host.now(move |heard, _| (heard.split(' ').next() == Some(at)).then_some(answer));
+        submit(&mut alice, PLAIN, &subject, "x");
+        let line = ours.line(event);
+        ours.settle();
+        let shown = queue(&ours.data, "show", &[&field(&line, "id")]);
+        assert_eq!(shown.contains("may be there already"), asked == 2, "{why}: {shown}");
+        host.now(|_, _| None);
+        queue(&ours.data, "flush", &["--wait"]);
+        assert!(queue(&ours.data, "list", &[]).contains("deliveries: 0"), "{why}");
+        let ends = host.all("taken").into_iter().filter(|end| *end == format!("taken {subject}")).count();
+        assert_eq!(ends, asked, "{why}");
+    }
+    assert_eq!(notices(&ours).len(), 1, "for the one that was refused");
+}

@@ -90,6 +90,7 @@ fn a_scanner_that_is_not_there_is_no_finding() {
         assert_eq!(output.status.code(), Some(75), "{}", said(&output));
         assert!(said(&output).contains("scanner="), "the log says which: {}", said(&output));
     }
+    assert_eq!(run(&["scan", &file]).status.code(), Some(64), "with none named, nothing was looked at");
 }
 
 #[test]
