@@ -46,6 +46,8 @@ const KEPT: usize = 256;
 #[derive(Clone)]
 pub struct Transcript<W> {
     sink: W,
+    /// The line that is being written.
+    written: String,
     broken: bool,
     secrets: bool,
     /// Octets of content that were not written, where content is not.
@@ -82,7 +84,16 @@ impl<W: Write> Transcript<W> {
     pub const fn new(sink: W) -> Self {
         let client = Line { octets: Vec::new(), goes_on: None, after_bare: false };
         let server = Line { octets: Vec::new(), goes_on: None, after_bare: false };
-        Self { sink, broken: false, secrets: false, left_out: None, client, server, state: State::Commands }
+        Self {
+            sink,
+            written: String::new(),
+            broken: false,
+            secrets: false,
+            left_out: None,
+            client,
+            server,
+            state: State::Commands,
+        }
     }
 
     /// Leaves message content out: a note says how much there was. For transcripts that are kept where mail is not.
@@ -151,8 +162,8 @@ impl<W: Write> Transcript<W> {
 
     /// The same transcript, from here on into the sink that `change` makes of this one.
     pub fn map_sink<V: Write>(self, change: impl FnOnce(W) -> V) -> Transcript<V> {
-        let Self { sink, broken, secrets, left_out, client, server, state } = self;
-        Transcript { sink: change(sink), broken, secrets, left_out, client, server, state }
+        let Self { sink, written, broken, secrets, left_out, client, server, state } = self;
+        Transcript { sink: change(sink), written, broken, secrets, left_out, client, server, state }
     }
 
     /// Gives the sink back, after [`finish`](Self::finish).
@@ -291,7 +302,11 @@ impl<W: Write> Transcript<W> {
         };
         if !self.broken {
             let shown = !secret || self.secrets;
-            self.broken = write_line(&mut self.sink, mark, text, shown, goes_on).is_err();
+            self.written.clear();
+            // A String takes all, and the sink is called once.
+            self.broken = write_line(&mut self.written, mark, text, shown, goes_on).is_err()
+                || self.sink.write_str(&self.written).is_err();
+            self.written.shrink_to(KEPT);
         }
         if octets.capacity() <= KEPT {
             octets.clear();
@@ -338,6 +353,9 @@ impl Line {
 
 /// The octets that follow a BDAT line.
 fn chunk_size(line: &[u8]) -> Option<u64> {
+    if !line.trim_ascii_start().first().is_some_and(|octet| octet.eq_ignore_ascii_case(&b'B')) {
+        return None;
+    }
     let mut words = line.split(|octet| octet.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let bdat = words.next().is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
     let size = words.next().and_then(|size| core::str::from_utf8(size).ok()?.parse().ok());

@@ -30,6 +30,19 @@ impl<F: FnMut(&str)> Lines<F> {
 
 impl<F: FnMut(&str)> Write for Lines<F> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // As a transcript writes it.
+        match text.strip_suffix('\n') {
+            Some(line) if self.line.is_empty() && memchr::memchr(b'\n', line.as_bytes()).is_none() => {
+                (self.hand_on)(line);
+            }
+            _ => self.gather(text),
+        }
+        Ok(())
+    }
+}
+
+impl<F: FnMut(&str)> Lines<F> {
+    fn gather(&mut self, text: &str) {
         let mut left = text;
         while let Some(end) = memchr::memchr(b'\n', left.as_bytes()) {
             let (piece, rest) = left.split_at(end);
@@ -39,7 +52,6 @@ impl<F: FnMut(&str)> Write for Lines<F> {
             left = rest.strip_prefix('\n').unwrap_or_default();
         }
         self.line.push_str(left);
-        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ mod exim;
 mod full_disk;
 mod hangs;
 mod harness;
+mod json;
 mod kills;
 mod lifecycle;
 mod listeners;
