@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::harness::{Client, Server};
+use crate::peers::peer;
 use crate::queue::queue;
 use crate::strace::{Call, Trace, acknowledged_are_durable, strace};
 
@@ -166,39 +167,61 @@ fn whichever_sync_fails_at_the_start_nothing_is_lost() {
     at_the_start("fsync,fdatasync", "EIO", 1);
 }
 
-#[test]
-fn whichever_sync_fails_nothing_acknowledged_is_lost_and_a_second_sending_makes_no_second_copy() {
+/// Lets one call after the other of a thread, or of each, fail while two messages are taken and delivered, up to the one that
+/// is not made any more. How often the queue was closed by that, and clients were sent away.
+fn while_it_runs(thread: Option<&str>, calls: &str, error: &str) -> usize {
     let mut latched = 0;
-    for (thread, least) in [(Some("queue"), 3), (None, 3)] {
-        for number in 1.. {
-            let (folder, fault) = (folder(), fault("fsync,fdatasync", "EIO", number));
-            let server = Server::again(folder.path());
-            let fault = fault.each_ref().map(String::as_str);
-            let Some(trace) = Trace::attach(&server, folder.path(), thread, &fault) else { return };
-            let met = meet(folder.path(), server);
-            let calls = trace.end();
-            let failed: Vec<_> =
-                calls.iter().filter(|call| call.is_injected()).map(|call| &*call.file).collect();
-            if failed.is_empty() {
-                assert!(number > least, "{number}: is it still faulted?");
-                break;
-            }
-            let queue_failed = failed.iter().any(|file| file.contains("/queue.db"));
-            let why = format!("sync {number}, {failed:?}: {:?}, {:?}", met.replies, met.greeting);
-            for reply in &met.replies {
-                assert!(["250 ", "451 4.3.0 ", "421 "].iter().any(|want| reply.starts_with(want)), "{why}");
-            }
-            assert_eq!(met.code != Some(0), queue_failed, "{why}, {:?}", met.code);
-            if met.greeting.starts_with("421 ") {
-                assert!(queue_failed, "{why}");
-                latched += 1;
-            } else {
-                assert!(met.greeting.starts_with("220 "), "{why}");
-                // One that fails at the end, when nobody comes any more, shuts nobody out.
-                let all = met.replies.iter().all(|reply| reply.starts_with("250 "));
-                assert!(!queue_failed || all || failed.len() > 1, "{why}");
-            }
+    for number in 1.. {
+        let (folder, fault) = (folder(), fault(calls, error, number));
+        let server = Server::again(folder.path());
+        let fault = fault.each_ref().map(String::as_str);
+        let Some(trace) = Trace::attach(&server, folder.path(), thread, &fault) else { break };
+        let met = meet(folder.path(), server);
+        let calls = trace.end();
+        let failed: Vec<_> = calls.iter().filter(|call| call.is_injected()).map(|call| &*call.file).collect();
+        if failed.is_empty() {
+            assert!(number > 3, "{number}: is it still faulted?");
+            break;
+        }
+        let queue_failed = failed.iter().any(|file| file.contains("/queue.db"));
+        let why = format!("{error} {number}, {failed:?}: {:?}, {:?}", met.replies, met.greeting);
+        for reply in &met.replies {
+            // Room that is found to be missing by a sync of a body's file is missing, and no more.
+            let full = error == "ENOSPC" && !queue_failed && reply.starts_with("452 4.3.1 ");
+            let want = ["250 ", "451 4.3.0 ", "421 "];
+            assert!(full || want.iter().any(|want| reply.starts_with(want)), "{why}");
+        }
+        assert_eq!(met.code != Some(0), queue_failed, "{why}, {:?}", met.code);
+        if met.greeting.starts_with("421 ") {
+            assert!(queue_failed, "{why}");
+            latched += 1;
+        } else {
+            assert!(met.greeting.starts_with("220 "), "{why}");
+            // One that fails at the end, when nobody comes any more, shuts nobody out.
+            let all = met.replies.iter().all(|reply| reply.starts_with("250 "));
+            assert!(!queue_failed || all || failed.len() > 1, "{why}");
         }
     }
-    assert!(latched > 3, "{latched} of them of the queue: is it still faulted?");
+    latched
+}
+
+#[test]
+fn whichever_sync_fails_nothing_acknowledged_is_lost_and_a_second_sending_makes_no_second_copy() {
+    if peer("strace").is_none() {
+        return;
+    }
+    let latched = [Some("queue"), None].map(|thread| while_it_runs(thread, "fsync,fdatasync", "EIO"));
+    assert!(latched.iter().sum::<usize>() > 3, "{latched:?} of them of the queue: is it still faulted?");
+}
+
+#[test]
+#[ignore = "two hundred starts under strace"]
+fn whichever_sync_finds_no_room_and_whichever_write_of_the_queue_fails_nothing_acknowledged_is_lost() {
+    if peer("strace").is_none() {
+        return;
+    }
+    let latched = [Some("queue"), None].map(|thread| while_it_runs(thread, "fsync,fdatasync", "ENOSPC"));
+    assert!(latched.iter().sum::<usize>() > 3, "{latched:?} of them of the queue: is it still faulted?");
+    let latched = while_it_runs(Some("queue"), "pwrite64,ftruncate", "EIO");
+    assert!(latched > 20, "{latched}: is it still faulted?");
 }
