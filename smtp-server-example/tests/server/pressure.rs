@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server};
+use crate::harness::{Client, Server, field};
 use crate::metrics::figures;
 use crate::peers::peer;
 
@@ -92,6 +92,24 @@ fn a_disk_that_gets_full_refuses_new_mail_delivers_what_is_here_and_recovers_by_
     other.say_all(&["MAIL FROM:<a@x.example>", "RCPT TO:<alice@example.test>", "DATA", "after\r\n."]);
     server.line(" disk-has-room ");
     assert_eq!(server.mail("alice").len(), 2);
+}
+
+#[test]
+fn a_disk_with_few_names_left_refuses_new_mail_and_recovers_by_itself() {
+    let folder = TempDir::new().unwrap();
+    let Some(disk) = Disk::mount(&folder.path().join("mail"), "8m") else { return };
+    let reserve = "disk_reserve_percent = 0\ninode_reserve_percent = 50";
+    let server = Server::serve(folder.path(), &settings(reserve, ""));
+    let mut client = server.connect();
+    client.say_all(&["EHLO x.example"]);
+    let (_, files) = disk.used();
+    disk.change(&format!("nr_inodes={}", files * 3 / 2));
+    let reply = client.say("MAIL FROM:<a@x.example>");
+    assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+    assert!(field(&server.line(" disk-short "), "free-files").parse::<u64>().unwrap() <= files / 2 + 1);
+    disk.change(&format!("nr_inodes={}", files * 4));
+    client.say_all(&["MAIL FROM:<a@x.example>", "RCPT TO:<alice@example.test>", "DATA", "after\r\n."]);
+    assert_eq!(server.mail("alice").len(), 1);
 }
 
 #[test]
