@@ -34,6 +34,7 @@ mod lmtp;
 mod local;
 mod lock;
 mod loops;
+mod lots;
 mod model;
 mod pace;
 mod policy;

@@ -1,4 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How this server appears in DNS, so that it does not send mail to itself for ever.
 #[derive(Clone, Debug)]
@@ -44,8 +46,24 @@ fn belongs_to_this_machine(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Whether there is a way to send IPv6 beyond this link.
-pub(crate) fn has_ipv6_route() -> bool {
+/// Whether there is a way to send IPv6 beyond this link, as it was a second ago at the most: the system is asked by four
+/// calls.
+#[derive(Debug, Default)]
+pub(crate) struct Ipv6Route(Mutex<Option<(Instant, bool)>>);
+
+impl Ipv6Route {
+    const GOOD_FOR: Duration = Duration::from_secs(1);
+
+    pub(crate) fn is_there(&self) -> bool {
+        let (now, mut known) = (Instant::now(), self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        match *known {
+            Some((at, is_there)) if now.duration_since(at) < Self::GOOD_FOR => is_there,
+            _ => known.insert((now, has_ipv6_route())).1,
+        }
+    }
+}
+
+fn has_ipv6_route() -> bool {
     // Connecting a datagram socket sends nothing; it asks the routing table. Any global unicast address does.
     let anywhere = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
     UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok_and(|socket| socket.connect((anywhere, 53)).is_ok())

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::history::History;
 use super::mx::{Addresses, Targets, candidates, literal, route};
-use super::network::has_ipv6_route;
+use super::network::Ipv6Route;
 use super::resolver::a_labels;
 use super::{Answer, Lookup, NoRoute, Ourselves, Route, Why};
 use crate::config::{At, Config, Network};
@@ -45,11 +45,12 @@ pub(crate) struct Router<L> {
     dns: L,
     settings: RouterSettings,
     history: History,
+    ipv6: Ipv6Route,
 }
 
 impl<L: Lookup> Router<L> {
     pub(crate) fn new(dns: L, settings: RouterSettings) -> Self {
-        Self { dns, settings, history: History::new() }
+        Self { dns, settings, history: History::new(), ipv6: Ipv6Route::default() }
     }
 
     /// Takes over which domains worked before this server was started, newest first.
@@ -60,7 +61,7 @@ impl<L: Lookup> Router<L> {
     /// Where to deliver mail for `domain`: a name, in A-labels or not, or an address in brackets.
     pub(crate) async fn route(&self, domain: &str) -> Result<Route, NoRoute> {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-        let targets = Targets { allowed: self.settings.allowed_targets.clone(), ipv6: has_ipv6_route() };
+        let targets = Targets { allowed: self.settings.allowed_targets.clone(), ipv6: self.ipv6.is_there() };
         let result = match AnyHost::parse(domain.as_bytes()) {
             Ok(AnyHost::Literal(given)) => match given.address() {
                 Some(address) => return literal(address, &self.settings.ourselves, &targets),
@@ -81,7 +82,7 @@ impl<L: Lookup> Router<L> {
             At::Name(name) => name.as_str(),
             At::Address(address) => return Ok(vec![*address]),
         };
-        let targets = Targets { allowed: Vec::new(), ipv6: has_ipv6_route() };
+        let targets = Targets { allowed: Vec::new(), ipv6: self.ipv6.is_there() };
         // RFC 6761 §6.3: whatever DNS says.
         if host == "localhost" {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);

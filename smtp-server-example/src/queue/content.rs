@@ -4,11 +4,13 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use smtp_proto::wire::content::Survey;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::local::fill;
+use super::model::Body;
 
 /// Octets that are carried at once.
 pub(super) const SLICE: usize = 64 * 1024;
@@ -104,26 +106,42 @@ impl FinalContent {
 pub(crate) struct Seen {
     pub(crate) survey: Survey,
     /// As far as loops are looked for.
-    pub(crate) beginning: Vec<u8>,
+    pub(crate) beginning: Bytes,
     /// All of it, if it is small.
-    pub(crate) whole: Option<Vec<u8>>,
+    pub(crate) whole: Option<Bytes>,
 }
 
-/// Looks at all of a message, and keeps it if it `is_small`. Blocks.
-pub(crate) fn look(mut source: impl Read, is_small: bool) -> io::Result<Seen> {
+/// Looks at all of a message, and keeps it if it is in memory anyway. What is not is read by a thread that may block.
+pub(crate) async fn look<R: Read>(
+    body: &Body,
+    open: impl FnOnce() -> io::Result<R> + Send + 'static,
+) -> io::Result<Seen> {
+    if body.is_in_row() {
+        return look_at_small(open()?);
+    }
+    let looking = tokio::task::spawn_blocking(move || look_at_large(open()?));
+    looking.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+}
+
+fn look_at_small(mut source: impl Read) -> io::Result<Seen> {
+    let (mut survey, mut whole) = (Survey::new(), Vec::new());
+    source.read_to_end(&mut whole)?;
+    survey.update(&whole);
+    survey.finish();
+    let whole = Bytes::from(whole);
+    Ok(Seen { survey, beginning: whole.clone(), whole: Some(whole) })
+}
+
+fn look_at_large(mut source: impl Read) -> io::Result<Seen> {
     let (mut survey, mut slice) = (Survey::new(), vec![0; SLICE]);
     let mut filled = fill(&mut source, &mut slice)?;
-    let beginning = slice[..filled].to_vec();
-    let mut whole = is_small.then(Vec::new);
+    let beginning = Bytes::copy_from_slice(&slice[..filled]);
     while filled > 0 {
         survey.update(&slice[..filled]);
-        if let Some(whole) = &mut whole {
-            whole.extend_from_slice(&slice[..filled]);
-        }
         filled = fill(&mut source, &mut slice)?;
     }
     survey.finish();
-    Ok(Seen { survey, beginning, whole })
+    Ok(Seen { survey, beginning, whole: None })
 }
 
 /// A reader for tasks, of octets that a thread reads which may block.
@@ -158,6 +176,11 @@ impl Feed {
             }
         });
         Self { slices, slice: Vec::new(), at: 0 }
+    }
+
+    /// The next octets as they were read; none at the end. Not to be mixed with reading.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.slices.recv().await.transpose()
     }
 }
 

@@ -17,7 +17,7 @@ use smtp_tokio::{Client, ClientConfig, Envelope, MailboxBuf, Outcome as Sent, Po
 use super::content::{Feed, FinalReader, Seen, look};
 use super::home::{Home, Homes, add};
 use super::loops;
-use super::model::{BodyType, Job, Place as BodyPlace, RcptId};
+use super::model::{BodyType, Job, RcptId};
 use super::spool::Spool;
 use super::transport::{Outcome, Reach, Report, Said, Transport};
 use crate::failed::{Newest, Tail};
@@ -138,10 +138,8 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
     /// Looks at all of a message, so that one that is damaged is noticed before anybody is asked.
     async fn look(&self, job: &Arc<Job>) -> io::Result<Seen> {
         let (spool, job) = (self.spool.clone(), Arc::clone(job));
-        let looking = tokio::task::spawn_blocking(move || {
-            look(read(&spool, &job)?, matches!(job.body.place, BodyPlace::Row(_)))
-        });
-        looking.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        let body = job.body.clone();
+        look(&body, move || read(&spool, &job)).await
     }
 
     /// The recipients by server, each mailbox once.

@@ -2,19 +2,15 @@
 
 use std::future::Future;
 use std::io::{self, Read};
-use std::iter;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::Instant;
-
-use tokio::sync::oneshot;
 
 use super::content::{FinalContent, SLICE};
 use super::home::{Home, Homes};
 use super::loops;
+use super::lots::Lots;
 use super::model::{Job, Rcpt, RcptId};
 use super::spool::{IN_ROW, Spool, is_corrupt};
 use super::transport::{Outcome, Reach, Report, Said, Transport};
@@ -27,19 +23,13 @@ const AT_ONCE: usize = 64;
 /// Octets of a message that others wait for. A larger one is delivered by itself.
 const SMALL: u64 = IN_ROW as u64;
 
-/// Puts mail into a [`Store`].
-///
-/// A thread takes all small mail that waits, and what comes while it waits for the disk is the next lot: as the writer
-/// of the queue does it, and with what the disk is asked for shared by all of a lot.
+/// Threads that deliver small mail. While one waits for the disk, the other writes.
+const THREADS: usize = 2;
+
+/// Puts mail into a [`Store`]: small mail in lots, as the writer of the queue does it.
 pub(crate) struct Local<D, H> {
     hand: Hand<D, H>,
-    letters: Sender<Letter>,
-}
-
-/// A job for the thread.
-struct Letter {
-    job: Arc<Job>,
-    done: oneshot::Sender<Report>,
+    small: Lots<Arc<Job>, Report>,
 }
 
 /// What it takes to deliver.
@@ -57,32 +47,19 @@ impl<D, H> Clone for Hand<D, H> {
 }
 
 impl<D: Disk, H: Homes> Local<D, H> {
-    /// Starts the thread, which ends with this.
+    /// Starts the threads, which end with this.
     pub(crate) fn new(store: Arc<dyn Store>, homes: Arc<H>, spool: Spool<D>) -> io::Result<Self> {
         let hand = Hand { store, homes, spool };
-        let (letters, waiting) = channel();
         let worker = hand.clone();
-        thread::Builder::new().name("mailboxes".to_owned()).spawn(move || worker.work(&waiting))?;
-        Ok(Self { hand, letters })
+        let small =
+            Lots::start("mailboxes", THREADS, AT_ONCE, move |jobs: &[Arc<Job>]| worker.deliver_all(jobs))?;
+        Ok(Self { hand, small })
     }
 }
 
 impl<D: Disk, H: Homes> Hand<D, H> {
-    fn work(&self, waiting: &Receiver<Letter>) {
-        while let Ok(first) = waiting.recv() {
-            let lot: Vec<_> = iter::once(first).chain(waiting.try_iter().take(AT_ONCE - 1)).collect();
-            let jobs: Vec<_> = lot.iter().map(|letter| &*letter.job).collect();
-            // Whose job it was is not known then. Each is tried again by itself.
-            let Ok(reports) = catch_unwind(AssertUnwindSafe(|| self.deliver_all(&jobs))) else { continue };
-            for (letter, report) in lot.into_iter().zip(reports) {
-                // Whoever waited may have given up.
-                let _ = letter.done.send(report);
-            }
-        }
-    }
-
     /// Delivers to each recipient by itself: what fails for one does not keep it from the others. Blocks.
-    fn deliver_all(&self, jobs: &[&Job]) -> Vec<Report> {
+    fn deliver_all(&self, jobs: &[Arc<Job>]) -> Vec<Report> {
         let began = Instant::now();
         let mut lot = Lot { store: &*self.store, reports: Vec::new(), open: Vec::new() };
         for (at, job) in jobs.iter().enumerate() {
@@ -218,14 +195,12 @@ impl<D: Disk, H: Homes> Transport for Local<D, H> {
         Box::pin(async move {
             // With whom it broke before, nobody else shall be.
             if job.crashes == 0 && job.body.octets <= SMALL {
-                let (done, report) = oneshot::channel();
-                // Without the thread nobody answers.
-                let _ = self.letters.send(Letter { job, done });
-                // As if it had panicked here: whoever called counts it.
-                return report.await.unwrap_or_else(|_| resume_unwind(Box::new("a delivery of its lot")));
+                let report = self.small.done(job).await;
+                // As if it had panicked here: whoever called counts it, and each is tried again by itself.
+                return report.unwrap_or_else(|_| resume_unwind(Box::new("a delivery of its lot")));
             }
             let hand = self.hand.clone();
-            let alone = move || hand.deliver_all(&[&job]).pop().unwrap_or_default();
+            let alone = move || hand.deliver_all(&[job]).pop().unwrap_or_default();
             match tokio::task::spawn_blocking(alone).await {
                 Ok(report) => report,
                 Err(error) => match error.try_into_panic() {

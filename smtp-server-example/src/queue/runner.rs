@@ -18,6 +18,7 @@ use super::in_flight::InFlight;
 use super::intake::Intake;
 use super::lists::{FindList, Lists, expanded};
 use super::lock::Lock;
+use super::lots::Lots;
 use super::model::{Crash, DeliveryId, Job, Kind, NewDelivery, NewRcpt, RcptState, Settlement};
 use super::policy::{Event, Policy, after};
 use super::removals::Removals;
@@ -42,6 +43,9 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// It gets no longer than this.
 const STORE_AGAIN_MOST: Duration = Duration::from_secs(10);
+
+/// Deliveries that are read at once, with up to 64 KiB of content each.
+const READ_AT_ONCE: usize = 32;
 
 /// How often what has been done for long enough is forgotten, at the least.
 const FORGET: Duration = Duration::from_secs(3_600);
@@ -103,6 +107,8 @@ struct Shared {
     with: Surroundings,
     schedule: Mutex<Schedule>,
     fresh: Mutex<Fresh>,
+    /// Reads the others.
+    stored: Lots<DeliveryId, Result<Option<Job>, StoreError>>,
     writer: Writer,
     reader: Arc<SqliteReader>,
     spool: Spool<RealDisk>,
@@ -189,10 +195,12 @@ impl Opened {
             log: with.log.clone(),
         };
         let schedule = Mutex::new(schedule);
+        let looking = Arc::clone(&reader);
         let shared = Arc::new(Shared {
             with,
             schedule,
             fresh: Mutex::default(),
+            stored: Lots::start("jobs", 1, READ_AT_ONCE, move |ids: &[DeliveryId]| looking.jobs(ids))?,
             writer,
             reader,
             spool: self.spool,
@@ -361,9 +369,8 @@ impl Shared {
         }
         let mut pause = STORE_AGAIN;
         loop {
-            let reader = Arc::clone(&self.reader);
-            let job = tokio::task::spawn_blocking(move || reader.job(id)).await;
-            match job.unwrap_or_else(|panic| Err(io::Error::other(panic).into())) {
+            let broken = |_| Err(StoreError::new(Trouble::Io, "the reader broke off"));
+            match self.stored.done(id).await.unwrap_or_else(broken) {
                 Err(error) if error.kind != Trouble::Corrupt => {
                     self.about("unreadable", id).await.field("error", error);
                     wait_longer(&mut pause).await;

@@ -114,8 +114,14 @@ pub(crate) trait Reader: Send + Sync + 'static {
     /// so many, the one talked to last first.
     fn worked(&self, most: usize) -> Result<Vec<String>, StoreError>;
 
-    /// All about a delivery; none if nobody waits for it any more, or it is held.
-    fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError>;
+    /// All about deliveries, in their order; none of one that nobody waits for any more, or that is held.
+    fn jobs(&self, ids: &[DeliveryId]) -> Vec<Result<Option<Job>, StoreError>>;
+
+    /// All about a delivery.
+    #[cfg(test)]
+    fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError> {
+        self.jobs(&[id]).pop().unwrap_or(Ok(None))
+    }
 }
 
 /// Why a store did not do what it was asked.

@@ -4,12 +4,11 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smtp_proto::limits;
+use bytes::{Buf, Bytes};
 use smtp_proto::wire::ehlo::Keyword;
 use smtp_proto::wire::params::{Body, MailParamsBuf, RcptParamsBuf, Ret};
 use smtp_tokio::client::{ClientStep, Recipient, Sent as Command};
 use smtp_tokio::{Client, Envelope, MailboxBuf, Outcome as Sent, ReversePath};
-use tokio::io::AsyncReadExt;
 
 use crate::failed::Tail;
 use crate::queue::{BodyType, Feed, Job, Rcpt, Seen, Spool, look};
@@ -53,8 +52,7 @@ impl Message {
     /// Looks at all of it, so that one that is damaged is noticed before a host is told of it.
     pub(super) async fn open(job: &Arc<Job>, spool: &Spool<RealDisk>) -> io::Result<Self> {
         let (there, at) = (Arc::clone(job), spool.clone());
-        let looking = tokio::task::spawn_blocking(move || look(read(&at, &there)?, there.body.is_in_row()));
-        let seen = looking.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))?;
+        let seen = look(&job.body, move || read(&at, &there)).await?;
         Ok(Self { job: Arc::clone(job), spool: spool.clone(), seen })
     }
 
@@ -111,13 +109,13 @@ impl Message {
                     note(&mut done.transcript, to, &reply.to_string());
                 }
                 ClientStep::Content(mut body) => {
-                    if let Err(error) = content.fill(body.round(), || self.feed()).await {
+                    if let Err(error) = content.fill(body.round(), self).await {
                         body.abandon();
                         done.unreadable = Some(error);
                         continue;
                     }
-                    let taken = body.write(content.rest());
-                    content.start += taken;
+                    let taken = body.write(&content.rest);
+                    content.rest.advance(taken);
                     if content.is_over {
                         self.job.flight.before_dot();
                         body.finish();
@@ -142,13 +140,7 @@ impl Message {
 
     fn feed(&self) -> Feed {
         let (spool, job) = (self.spool.clone(), Arc::clone(&self.job));
-        match &self.seen.whole {
-            Some(whole) => {
-                let whole = whole.clone();
-                Feed::start(move || Ok(io::Cursor::new(whole)))
-            }
-            None => Feed::start(move || read(&spool, &job)),
-        }
+        Feed::start(move || read(&spool, &job))
     }
 }
 
@@ -156,31 +148,31 @@ impl Message {
 #[derive(Default)]
 struct Content {
     round: Option<u32>,
+    /// Where the rest comes from; none of what is in memory.
     feed: Option<Feed>,
-    slice: Vec<u8>,
-    start: usize,
-    end: usize,
+    rest: Bytes,
     is_over: bool,
 }
 
 impl Content {
     /// Has something to write, or is over.
-    async fn fill(&mut self, round: u32, open: impl FnOnce() -> Feed) -> io::Result<()> {
+    async fn fill(&mut self, round: u32, message: &Message) -> io::Result<()> {
         if self.round != Some(round) {
-            *self = Self { round: Some(round), feed: Some(open()), ..Self::default() };
+            *self = Self { round: Some(round), ..Self::default() };
+            match &message.seen.whole {
+                Some(whole) => self.rest = whole.clone(),
+                None => self.feed = Some(message.feed()),
+            }
         }
-        if self.start < self.end || self.is_over {
-            return Ok(());
+        if self.rest.is_empty() && !self.is_over {
+            let next = match &mut self.feed {
+                Some(feed) => feed.next().await?,
+                None => None,
+            };
+            self.is_over = next.is_none();
+            self.rest = next.unwrap_or_default().into();
         }
-        self.slice.resize(limits::CONTENT_ROOM, 0);
-        let Some(feed) = &mut self.feed else { return Ok(()) };
-        (self.start, self.end) = (0, feed.read(&mut self.slice).await?);
-        self.is_over = self.end == 0;
         Ok(())
-    }
-
-    fn rest(&self) -> &[u8] {
-        &self.slice[self.start..self.end]
     }
 }
 

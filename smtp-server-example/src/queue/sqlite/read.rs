@@ -109,8 +109,13 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn job(&self, id: DeliveryId) -> Result<Option<Job>, StoreError> {
-        self.read(|db| job(db, id))
+    fn jobs(&self, ids: &[DeliveryId]) -> Vec<Result<Option<Job>, StoreError>> {
+        let found = self.read(|db| {
+            // What is read for one is known for the next as long as the transaction lasts.
+            let tx = db.unchecked_transaction()?;
+            Ok(ids.iter().map(|id| job(&tx, *id)).collect())
+        });
+        found.unwrap_or_else(|error| vec![Err(error); ids.len()])
     }
 }
 
