@@ -91,10 +91,8 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         if job.envelope.body_type == BodyType::Binary {
             envelope = envelope.body(Body::BinaryMime);
         }
-        // Not as late as it could be: the pool sends the final dot by itself.
-        job.flight.before_dot();
         let sent = match &seen.whole {
-            Some(whole) => send(&pool, &envelope.rewinds(), whole, report).await,
+            Some(whole) => send(job, &pool, &envelope.rewinds(), whole, report).await,
             // One that is large has its own connection: making that takes no time beside the message's.
             None => match timed(&mut report.delays.connect, connect.connect()).await {
                 Ok(client) => Ok(self.stream(job, client, &envelope, report).await),
@@ -128,6 +126,7 @@ impl<D: Disk, H: Homes> Lmtp<D, H> {
         let (spool, source) = (self.spool.clone(), Arc::clone(job));
         let mut feed = Feed::start(move || read(&spool, &source));
         let wire = recorded(&mut client);
+        job.flight.before_dot();
         let sent = timed(&mut report.delays.data, client.send_stream(envelope, &mut feed)).await;
         let sent = sent.unwrap_or_else(|_| vec![Sent::NotTried(Why::Abandoned); envelope.recipients().len()]);
         tell(report, &wire, &sent);
@@ -177,6 +176,7 @@ fn read<D: Disk>(spool: &Spool<D>, job: &Job) -> io::Result<FinalReader<impl Rea
 
 /// Sends a small message as [`Pool::send`] does. An error says why there is no connection at all.
 async fn send(
+    job: &Job,
     pool: &Pool,
     envelope: &Envelope<'_>,
     whole: &[u8],
@@ -195,6 +195,8 @@ async fn send(
         connected = true;
         let to = attempts.recipients(envelope);
         let wire = recorded(&mut lease);
+        // Not as late as it could be: the final dot is sent without asking.
+        job.flight.before_dot();
         let outcomes = timed(&mut report.delays.data, lease.send(&envelope.to(&to), whole)).await;
         tell(report, &wire, &outcomes);
         if lease.is_reused() || lease.session().transactions() > 1 {

@@ -1,6 +1,7 @@
 //! A server that dies in the middle of deliveries, and what its next run makes of them.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -112,6 +113,29 @@ fn what_was_taken_while_the_store_could_not_be_written_to_is_not_sent_again() {
     assert!(shown.contains("lmtp store.test: done") && shown.contains(": accepted, 250 2.0.0"), "{shown}");
     assert_eq!(store.brought.try_iter().count(), 0, "alice has it");
     assert!(!journal.exists(), "the tables have it now");
+}
+
+#[test]
+fn what_a_store_had_not_even_greeted_for_when_the_server_died_is_not_perhaps_taken() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("lmtp");
+    let silent = UnixListener::bind(&socket).unwrap();
+    let (there, is_there) = channel();
+    std::thread::spawn(move || {
+        silent.incoming().map_while(Result::ok).try_for_each(|client| there.send(client))
+    });
+    let mut server = Server::serve(folder.path(), &settings(&socket));
+    send(&mut greeted(&server), "<a@client.example>", &["alice@store.test"], "Subject: x\r\n\r\nx\r\n");
+    let hangs = is_there.recv_timeout(PATIENCE).unwrap();
+    server.signal("KILL");
+    server.wait();
+    drop(hangs);
+    fs::remove_file(&socket).unwrap();
+    let store = Store::start(&socket);
+    let server = Server::again(folder.path());
+    assert!(!server.start.iter().any(|line| line.contains(" unknown id=")), "{:?}", server.start);
+    server.settle();
+    assert_eq!(store.brought.try_iter().count(), 1);
 }
 
 #[test]
