@@ -343,24 +343,12 @@ impl Service {
         transaction.finish().await;
         let Some(mut draft) = transaction.draft.take() else { return Err(NOT_STORED.into()) };
         let (id, octets) = (draft.id, draft.intake.octets());
-        let looped = draft.intake.hops() >= MOST_HOPS;
-        if let Err(refusal) = if looped { Err(LOOP) } else { self.check_header(transaction) } {
-            let event = transaction.event(&self.log, "refused").field("id", id);
-            event.octets("why", refusal.text());
-            draft.intake.abandon().await;
-            return Err(refusal.into());
-        }
         let began = Instant::now();
-        let verdict = scanned(&mut draft).await;
+        if let Err(refusal) = self.look_over(transaction, &mut draft).await {
+            draft.intake.abandon().await;
+            return Err(refusal);
+        }
         let scan = began.elapsed();
-        match verdict {
-            Verdict::Take(marks) => draft.prefix.splice(..0, marks),
-            Verdict::Refuse(refusal) => {
-                transaction.event(&self.log, "refused").field("id", id).field("why", &refusal);
-                draft.intake.abandon().await;
-                return Err(refusal);
-            }
-        };
         let envelope = transaction.envelope(&draft, self.queue.policy());
         let mut deliveries = std::mem::take(&mut transaction.to).into_deliveries();
         let warn = after(draft.arrived, self.queue.policy().warn);
@@ -405,6 +393,24 @@ impl Service {
                 Err(error.reply().into())
             }
         }
+    }
+
+    /// Whether a message is let in, by its header and by what scanners say, whose lines it gets.
+    async fn look_over(&self, transaction: &Transaction, draft: &mut Draft) -> Result<(), Refusal> {
+        let looped = draft.intake.hops() >= MOST_HOPS;
+        if let Err(refusal) = if looped { Err(LOOP) } else { self.check_header(transaction) } {
+            let event = transaction.event(&self.log, "refused").field("id", draft.id);
+            event.octets("why", refusal.text());
+            return Err(refusal.into());
+        }
+        match scanned(draft).await {
+            Verdict::Take(marks) => drop(draft.prefix.splice(..0, marks)),
+            Verdict::Refuse(refusal) => {
+                transaction.event(&self.log, "refused").field("id", draft.id).field("why", &refusal);
+                return Err(refusal);
+            }
+        }
+        Ok(())
     }
 
     async fn give_up(&self, mut transaction: Transaction, cause: ResetCause) {
