@@ -133,8 +133,9 @@ fn withdraw(db: &Connection, id: QueueId) -> Result<Effect, StoreError> {
     let mut effect = Effect { messages: vec![id], ..Effect::default() };
     let mut query = db.prepare_cached("SELECT delivery_id FROM delivery WHERE msg_id = ?")?;
     effect.gone = query.query_map([row], |row| row.get(0).map(DeliveryId))?.collect::<Result<_, _>>()?;
-    effect.files.extend(remove_body(db, row)?);
+    let body = body_of(db, row)?;
     remove_rows(db, row)?;
+    effect.files.extend(remove_body(db, body)?);
     Ok(effect)
 }
 
@@ -163,6 +164,11 @@ fn settle(db: &Connection, settlement: &Settlement, node: &str, epoch: i64) -> R
     let mut effect = Effect::default();
     if counts {
         note_attempt(db, settlement, before.attempts + 1, node)?;
+        if waiting > 0 {
+            let sql = "UPDATE delivery SET next_at = ?2, warn_at = ?3 WHERE delivery_id = ?1";
+            let warn = settlement.warn.map(millis);
+            db.prepare_cached(sql)?.execute(params![id.0, millis(settlement.next), warn])?;
+        }
         for notice in &settlement.notices {
             let stored = enqueue(db, notice, node, epoch)?;
             effect.entries.extend(stored.entries);
@@ -225,17 +231,11 @@ fn note_attempt(db: &Connection, settlement: &Settlement, n: i64, node: &str) ->
     let id = settlement.delivery.0;
     let reply = settlement.rcpts.last().map(|rcpt| rcpt.reply.as_str());
     let unsure = settlement.rcpts.iter().any(|rcpt| rcpt.unsure && rcpt.state == RcptState::Wait);
-    let sql = "UPDATE delivery SET next_at = ?2, warn_at = ?3, attempts = attempts + ?4,
-        last_reply = coalesce(?5, last_reply), unsure = ?6 WHERE delivery_id = ?1";
+    let sql =
+        "UPDATE delivery SET attempts = attempts + ?2, last_reply = coalesce(?3, last_reply), unsure = ?4
+        WHERE delivery_id = ?1";
     let tried = settlement.attempt.is_some();
-    db.prepare_cached(sql)?.execute(params![
-        id,
-        millis(settlement.next),
-        settlement.warn.map(millis),
-        tried,
-        reply,
-        unsure,
-    ])?;
+    db.prepare_cached(sql)?.execute(params![id, tried, reply, unsure])?;
     let Some(attempt) = &settlement.attempt else { return Ok(()) };
     let sql = "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
@@ -320,20 +320,26 @@ fn finish(
     let sql = "SELECT count(*) FROM delivery WHERE msg_id = ? AND state <> 'done'";
     let open: i64 = db.prepare_cached(sql)?.query_row([message], |row| row.get(0))?;
     if open == 0 {
-        db.prepare_cached("UPDATE message SET done_at = ?2 WHERE msg_id = ?1")?
+        let body = body_of(db, message)?;
+        db.prepare_cached("UPDATE message SET done_at = ?2, body_id = NULL WHERE msg_id = ?1")?
             .execute(params![message, millis(now)])?;
-        effect.files.extend(remove_body(db, message)?);
+        effect.files.extend(remove_body(db, body)?);
     }
     Ok(())
 }
 
-/// Takes a message's body away; tells which file is no longer needed once this is committed.
-fn remove_body(db: &Connection, message: i64) -> Result<Option<String>, StoreError> {
+/// A message's body, and the file that it is in, if it is in one.
+type StoredBody = (i64, Option<String>);
+
+fn body_of(db: &Connection, message: i64) -> Result<Option<StoredBody>, StoreError> {
     let sql = "SELECT body_id, file FROM body JOIN message USING (body_id) WHERE msg_id = ?";
-    let found: Option<(i64, Option<String>)> =
-        db.prepare_cached(sql)?.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((body, file)) = found else { return Ok(None) };
-    db.prepare_cached("UPDATE message SET body_id = NULL WHERE msg_id = ?")?.execute([message])?;
+    let found = db.prepare_cached(sql)?.query_row([message], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(found.optional()?)
+}
+
+/// Takes a body away that no message has any more; tells which file is no longer needed once this is committed.
+fn remove_body(db: &Connection, body: Option<StoredBody>) -> Result<Option<String>, StoreError> {
+    let Some((body, file)) = body else { return Ok(None) };
     db.prepare_cached("DELETE FROM body WHERE body_id = ?")?.execute([body])?;
     Ok(file)
 }
