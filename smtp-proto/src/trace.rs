@@ -316,7 +316,12 @@ impl<W: Write> Transcript<W> {
     }
 
     fn put(&mut self, text: fmt::Arguments<'_>) {
-        self.broken = self.broken || self.sink.write_fmt(text).is_err();
+        if !self.broken {
+            self.written.clear();
+            self.broken =
+                self.written.write_fmt(text).is_err() || self.sink.write_str(&self.written).is_err();
+            self.written.shrink_to(KEPT);
+        }
     }
 }
 

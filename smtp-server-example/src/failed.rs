@@ -19,6 +19,9 @@ const LINES: usize = 40;
 /// So many more wait until they are forgotten together, which costs less than one at a time.
 const SPARE: usize = 10;
 
+/// Octets that are set apart at a session's first line, which is what most sessions say at all.
+const USUAL: usize = 512;
+
 /// Octets of a line that are kept; with [`LINES`] and [`SPARE`] of them a session takes 10 KiB at most.
 const LINE_OCTETS: usize = 200;
 
@@ -41,6 +44,9 @@ struct Last {
 
 impl Last {
     fn push(&mut self, line: &str) {
+        if self.text.capacity() == 0 {
+            self.text.reserve(USUAL);
+        }
         // A transcript is ASCII.
         self.text.push_str(line.get(..LINE_OCTETS).unwrap_or(line));
         self.text.push('\n');

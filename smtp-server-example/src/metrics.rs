@@ -120,7 +120,9 @@ pub(crate) fn delivery(via: &'static str, outcome: &'static str, reply: &str) {
 
 /// Whether it is an enhanced code as the registry has them: other hosts may say what they like, and each makes a row.
 fn is_known(code: &str) -> bool {
-    let mut parts = code.split('.').map(|part| part.parse::<u8>().ok());
+    // One spelling each: `01`, `001` and `+1` are numbers too.
+    let number = |part: &str| part.parse::<u8>().ok().filter(|number| number.to_string() == part);
+    let mut parts = code.split('.').map(number);
     let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
     matches!(parts, [Some(Some(2 | 4 | 5)), Some(Some(0..=7)), Some(Some(0..=99)), None])
 }
@@ -182,6 +184,8 @@ mod tests {
             ("3.0.0", false, "no class"),
             ("5.1", false, "not whole"),
             ("5.1.1.1", false, "too much"),
+            ("5.001.1", false, "as many rows as zeros fit in a line"),
+            ("5.1.+1", false, "a sign"),
             ("No", false, "a word"),
         ] {
             assert_eq!(is_known(code), want, "{code}: {why}");
