@@ -4,30 +4,25 @@ mod change;
 mod copy;
 mod past;
 mod read;
+mod version;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 pub(super) use self::past::Past;
 use self::past::Unknown;
 pub(crate) use self::read::SqliteReader;
 pub(super) use self::read::matching;
+use self::version::migrate;
 use super::lock::Lock;
 use super::model::DeliveryId;
 use super::store::{Change, Effect, Store, StoreError, Trouble};
 use super::unconfirmed::{self, Doubtful, IntakeKey};
 use crate::queue_id::QueueId;
-
-/// The tables' version, kept in `user_version`. A file of a later one is refused, not guessed at.
-const VERSION: i64 = 2;
-
-const SCHEMA: &str = include_str!("sqlite/schema.sql");
-
-/// From version 1 to 2.
-const TO_2: &str = "CREATE INDEX message_body ON message (body_id) WHERE body_id IS NOT NULL";
 
 /// Statements that are kept ready: more than a message needs from its coming to its end. With fewer, each would be
 /// parsed anew for each message.
@@ -208,10 +203,18 @@ fn one_by_one(
     Ok(effects)
 }
 
+/// Has a statement parsed and planned once. SQLite plans one anew for each value where that might show a better way, which
+/// here costs more than any way.
+fn keep_statements(db: &Connection) -> Result<(), StoreError> {
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 /// Sets what durability hangs on, and reads it back: a build or a file system may not have it.
 fn configure(db: &Connection) -> Result<(), StoreError> {
     db.busy_timeout(Duration::from_secs(10))?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(db)?;
     // To its end: the change is committed behind the row that says so, and read back it would be believed even if that
     // has failed.
     let mut set = db.prepare("PRAGMA journal_mode = WAL")?;
@@ -229,28 +232,6 @@ fn configure(db: &Connection) -> Result<(), StoreError> {
             format!("a commit would not be durable: journal_mode {journal}, synchronous {synchronous}");
         return Err(StoreError::new(Trouble::Wrong, what));
     }
-    Ok(())
-}
-
-fn migrate(db: &mut Connection) -> Result<(), StoreError> {
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        VERSION => Ok(()),
-        0 => make_version(db, &[SCHEMA, "INSERT INTO meta VALUES ('closed', 'yes')"]),
-        1 => make_version(db, &[TO_2]),
-        other => {
-            let what = format!("the queue's tables have version {other}, and this program knows {VERSION}");
-            Err(StoreError::new(Trouble::Wrong, what))
-        }
-    }
-}
-
-/// Makes the tables of this version.
-fn make_version(db: &mut Connection, statements: &[&str]) -> Result<(), StoreError> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    statements.iter().try_for_each(|statement| tx.execute_batch(statement))?;
-    tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()?;
     Ok(())
 }
 
@@ -544,10 +525,31 @@ mod tests {
     }
 
     #[test]
+    fn statements_are_prepared_once() {
+        use rusqlite::StatementStatus::{RePrepare, Run};
+        let folder = Folder::new();
+        let (mut store, _) = folder.try_start(at(0)).unwrap();
+        let reader = store.reader();
+        for _ in 0..20 {
+            let effect =
+                commit(&mut store, Change::Enqueue(Box::new(message(&[&["b@one.example"]])))).unwrap();
+            assert!(reader.job(effect.entries[0].id).unwrap().is_some());
+        }
+        let read = reader.read(|db| {
+            for sql in [super::read::JOB, super::read::WAITING] {
+                let statement = db.prepare_cached(sql)?;
+                assert_eq!((statement.get_status(Run), statement.get_status(RePrepare)), (20, 0), "{sql}");
+            }
+            Ok(())
+        });
+        read.unwrap();
+    }
+
+    #[test]
     fn a_later_version_and_a_file_that_is_none_are_refused() {
         let folder = Folder::new();
         let (store, _) = folder.try_start(at(0)).unwrap();
-        store.db.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        store.db.pragma_update(None, "user_version", version::VERSION + 1).unwrap();
         drop(store);
         let error = folder.try_start(at(1)).unwrap_err();
         assert!(error.text.contains("version 3"), "{error}");

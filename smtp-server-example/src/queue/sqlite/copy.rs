@@ -5,7 +5,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::{Sqlite, VERSION, check};
+use super::version::VERSION;
+use super::{Sqlite, check};
 use crate::queue::model::{Body, Place};
 use crate::queue::sqlite::SqliteReader;
 use crate::queue::store::{StoreError, Trouble};
@@ -18,7 +19,7 @@ impl SqliteReader {
     pub(in crate::queue) fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
         self.read(|db| {
             let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version != VERSION {
+            if !(1..=VERSION).contains(&version) {
                 let what = format!("the tables have version {version}, and this program knows {VERSION}");
                 return Err(StoreError::new(Trouble::Wrong, what));
             }

@@ -8,6 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use smtp_proto::wire::params::Ret;
 
+use super::keep_statements;
 use crate::queue::filter::{Filter, Term};
 use crate::queue::in_flight::Flight;
 use crate::queue::model::{
@@ -45,7 +46,11 @@ impl SqliteReader {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let db = match idle {
             Some(db) => db,
-            None => Connection::open_with_flags(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            None => {
+                let db = Connection::open_with_flags(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+                keep_statements(&db)?;
+                db
+            }
         };
         let result = query(&db)?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,14 +177,19 @@ fn corrupt(what: impl Into<String>) -> StoreError {
     StoreError::new(Trouble::Corrupt, what)
 }
 
-fn job(db: &Connection, id: DeliveryId) -> Result<Option<Job>, StoreError> {
-    let sql = "SELECT m.queue_id, m.sender, m.envid, m.ret, m.body_type, m.smtputf8, m.requiretls, m.kind, m.auth_user,
+pub(super) const JOB: &str =
+    "SELECT m.queue_id, m.sender, m.envid, m.ret, m.body_type, m.smtputf8, m.requiretls, m.kind, m.auth_user,
             m.client_ip, m.helo, m.tls, m.arrived_at, m.expires_at, m.prefix, b.size, b.sha256, b.data, b.file,
             d.route_key, d.epoch, d.warn_at, d.attempts, d.adopted,
             d.crashes
         FROM delivery d JOIN message m USING (msg_id) LEFT JOIN body b USING (body_id)
         WHERE d.delivery_id = ? AND d.state = 'ready'";
-    let job = db.prepare_cached(sql)?.query_row([id.0], |row| Ok(job_of(row, id))).optional()?;
+
+pub(super) const WAITING: &str = "SELECT rcpt_id, address, orcpt, notify, unsure, user FROM rcpt
+        WHERE delivery_id = ? AND state = 'wait' ORDER BY rcpt_id";
+
+fn job(db: &Connection, id: DeliveryId) -> Result<Option<Job>, StoreError> {
+    let job = db.prepare_cached(JOB)?.query_row([id.0], |row| Ok(job_of(row, id))).optional()?;
     let Some(mut job) = job.transpose()? else { return Ok(None) };
     job.rcpts = waiting(db, id)?;
     Ok(Some(job))
@@ -233,9 +243,7 @@ fn envelope_of(row: &Row<'_>) -> Result<Envelope, StoreError> {
 }
 
 fn waiting(db: &Connection, id: DeliveryId) -> Result<Vec<Rcpt>, StoreError> {
-    let sql = "SELECT rcpt_id, address, orcpt, notify, unsure, user FROM rcpt
-        WHERE delivery_id = ? AND state = 'wait' ORDER BY rcpt_id";
-    let mut query = db.prepare_cached(sql)?;
+    let mut query = db.prepare_cached(WAITING)?;
     let rcpts = query.query_map([id.0], |row| {
         let notify: Option<String> = row.get(3)?;
         Ok(Rcpt {
