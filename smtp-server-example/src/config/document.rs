@@ -87,9 +87,9 @@ fn form_of(error: &str) -> Option<&'static str> {
             "a whole number without quotes or a unit, as 30: the unit is in the key's name"
         }
         "a boolean" => "true or false, without quotes",
-        "a sequence" => "a list, in brackets also if it is of one: [\"…\"]",
+        "a sequence" => "a list, in brackets also if it is of one: [\"a\"]",
         "a string" | "path string" if !found.starts_with("map") && !found.starts_with("sequence") => {
-            "in quotes: \"…\""
+            "in quotes: \"a\""
         }
         _ => return None,
     })

@@ -62,7 +62,8 @@ fn a_bad_file_is_refused_in_the_same_words_as_at_the_start_and_changes_nothing()
     let folder = TempDir::new().unwrap();
     let server = Server::serve(folder.path(), &format!("{HEAD}{TAIL}"));
     for (bad, why) in [
-        (format!("{HEAD}domain = 1\n{TAIL}[[user]]\nname = \"carol\"\n"), "an unknown key"),
+        (format!("{HEAD}hostnam = 1\n{TAIL}[[user]]\nname = \"carol\"\n"), "an unknown key"),
+        (format!("{HEAD}domain = 1\n{TAIL}[[user]]\nname = \"carol\"\n"), "a value of another kind"),
         (
             format!("{HEAD}{TAIL}[[user]]\nname = \"carol\"\nmailbox = \"../out\"\n"),
             "a value that does not do",

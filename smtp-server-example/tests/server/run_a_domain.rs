@@ -49,6 +49,17 @@ const FOLDERS: &[(&str, &str)] = &[
     ("/var/backups", "backups"),
 ];
 
+/// Puts `to` where `from` ends in a port, which is no longer there.
+fn with_port(text: &str, from: &str, to: &str) -> String {
+    let mut parts = text.split(from);
+    let mut done = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        done.push_str(if part.starts_with(|c: char| c.is_ascii_digit()) { from } else { to });
+        done.push_str(part);
+    }
+    done
+}
+
 impl Here {
     fn new() -> Self {
         let folder = Folder::new("domain");
@@ -68,7 +79,7 @@ impl Here {
         let mut text = text.replace("127.0.0.1:53\"", &format!("{}\"", self.resolver));
         for (port, here) in &self.ports {
             for host in ["[::]", "mail.example.org", "127.0.0.1"] {
-                text = text.replace(&format!("{host}:{port}"), &here.to_string());
+                text = with_port(&text, &format!("{host}:{port}"), &here.to_string());
             }
             text = text.replace(&format!("port = {port}\n"), &format!("port = {}\n", here.port()));
         }
