@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use jiff::Timestamp;
@@ -108,23 +108,24 @@ pub(crate) fn commit_all(
     messages.into_iter().zip(results).map(receipt).collect()
 }
 
-/// Waits for the octets of all. A disk asked by several at once answers them together.
+/// Waits for the octets of all. A disk asked by several at once answers them together; where no more threads can be had,
+/// those that there are do it.
 fn sync_all(messages: &mut [Box<dyn Incoming>], results: &mut [io::Result<()>]) {
-    let sync = |messages: &mut [Box<dyn Incoming>], results: &mut [io::Result<()>]| {
-        for (message, result) in messages.iter_mut().zip(results) {
+    let more = messages.len().clamp(1, WAITERS) - 1;
+    let rest = Mutex::new(messages.iter_mut().zip(results));
+    let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some((message, result)) = next() {
             if result.is_ok() {
                 *result = message.sync();
             }
         }
     };
-    if messages.len() == 1 {
-        return sync(messages, results);
-    }
-    let share = messages.len().div_ceil(WAITERS).max(1);
     thread::scope(|scope| {
-        for (messages, results) in messages.chunks_mut(share).zip(results.chunks_mut(share)) {
-            scope.spawn(move || sync(messages, results));
+        for _ in 0..more {
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
+        work();
     });
 }
 
